@@ -1,0 +1,154 @@
+"""torchinf: any model, from any source, pinned and verified in one local store.
+
+Names are imported when they are first used, so ``import torchinf_core`` costs
+nothing and never loads a framework.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from torchinf_core.errors import (
+        AccessDeniedError,
+        BusyError,
+        DiskSpaceError,
+        FormatError,
+        IntegrityError,
+        LoadError,
+        MissingDependencyError,
+        MissingError,
+        ModelNotFoundError,
+        NameTakenError,
+        NetworkError,
+        NotCachedError,
+        NotFoundError,
+        OfflineError,
+        OptionError,
+        PluginConflictError,
+        PluginContractError,
+        PluginError,
+        PolicyError,
+        RefError,
+        SizeLimitError,
+        SourceError,
+        StoreError,
+        TorchinfError,
+        UnknownSourceError,
+        UntrustedError,
+        UsageError,
+    )
+    from torchinf_core.hookspecs import hookimpl
+    from torchinf_core.host import Host
+    from torchinf_core.manager import (
+        ModelDownloader,
+        download_model,
+        get_model_downloader,
+        list_available_models,
+    )
+    from torchinf_core.refs import parse_ref
+    from torchinf_core.settings import Settings, load_settings
+    from torchinf_core.types import (
+        Event,
+        ModelInfo,
+        ModelRef,
+        Plan,
+        Record,
+        RemoteFile,
+        SearchHit,
+        SourceInfo,
+        StoredFile,
+        Trust,
+    )
+
+__all__ = [
+    "AccessDeniedError",
+    "BusyError",
+    "DiskSpaceError",
+    "Event",
+    "FormatError",
+    "Host",
+    "IntegrityError",
+    "LoadError",
+    "MissingDependencyError",
+    "MissingError",
+    "ModelDownloader",
+    "ModelInfo",
+    "ModelNotFoundError",
+    "ModelRef",
+    "NameTakenError",
+    "NetworkError",
+    "NotCachedError",
+    "NotFoundError",
+    "OfflineError",
+    "OptionError",
+    "Plan",
+    "PluginConflictError",
+    "PluginContractError",
+    "PluginError",
+    "PolicyError",
+    "Record",
+    "RefError",
+    "RemoteFile",
+    "SearchHit",
+    "Settings",
+    "SizeLimitError",
+    "SourceError",
+    "SourceInfo",
+    "StoreError",
+    "StoredFile",
+    "TorchinfError",
+    "Trust",
+    "UnknownSourceError",
+    "UntrustedError",
+    "UsageError",
+    "download_model",
+    "get_model_downloader",
+    "hookimpl",
+    "list_available_models",
+    "load_settings",
+    "parse_ref",
+]
+
+_HOMES = {
+    "hookspecs": ("hookimpl",),
+    "host": ("Host",),
+    "manager": (
+        "ModelDownloader",
+        "download_model",
+        "get_model_downloader",
+        "list_available_models",
+    ),
+    "refs": ("parse_ref",),
+    "settings": ("Settings", "load_settings"),
+    "types": (
+        "Event",
+        "ModelInfo",
+        "ModelRef",
+        "Plan",
+        "Record",
+        "RemoteFile",
+        "SearchHit",
+        "SourceInfo",
+        "StoredFile",
+        "Trust",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,108 @@
+"""The hooks a plugin may implement: the contract of the plugin API.
+
+A plugin is a module (or object) whose functions carry ``@hookimpl`` and which
+an entry point in the group ``torchinf.v1`` names.  An implementation may take
+fewer arguments than the hook offers, by name; it may not have defaults or
+keyword-only arguments.  Heavy packages are imported inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
+
+if TYPE_CHECKING:
+    import typer
+
+    from torchinf_core.host import Host
+
+API_VERSION = 1
+GROUP = f"torchinf.v{API_VERSION}"
+
+_hookspec = pluggy.HookspecMarker("torchinf")
+hookimpl = pluggy.HookimplMarker("torchinf")
+"""Marks a function of a plugin as the implementation of the hook it is named after."""
+
+
+class Hooks:
+    """Signatures only; the docstrings are the contract."""
+
+    @_hookspec
+    def sources(self) -> Iterable[SourceInfo]:
+        """Say which schemes this plugin serves.
+
+        Called once at start-up, so: no I/O, no network, no heavy import.
+
+        Example::
+
+            @hookimpl
+            def sources():
+                yield SourceInfo("zoo", ("zoo",), "The Zoo mirror", ("zoo:tiny@1",))
+        """
+        raise NotImplementedError
+
+    @_hookspec
+    def resolve(self, ref: ModelRef, options: Mapping[str, Json], host: Host) -> Plan:
+        """Turn a reference into the exact files, sizes and digests it means.
+
+        Called only on the plugin that owns ``ref.scheme``.
+
+        * Metadata only: no weights are transferred, nothing is executed and no
+          framework is imported.
+        * The same reference at the same revision gives an equal plan.
+        * ``Plan.revision`` is immutable where the source has such a thing.
+        * Paths are relative, URLs are ``https`` (``http`` where the user wrote
+          it, ``file`` only for a local reference).
+        * What does not exist is :class:`ModelNotFoundError`; credentials never
+          appear in a message.
+
+        Args:
+            ref: the parsed reference.
+            options: options of the user that the source declared, JSON values.
+            host: HTTP client, secrets and notes; see :class:`Host`.
+        """
+        raise NotImplementedError
+
+    @_hookspec
+    def fetch(self, plan: Plan, into: Path, host: Host) -> bool:
+        """Write the plan's files below ``into`` by other means than HTTP.
+
+        Called only on the plugin that owns ``plan.ref.scheme``; most sources do
+        not implement it, and the core then transfers the plan's URLs itself.
+
+        * ``into`` is an empty directory on the store's file system.
+        * Exactly the plan's files are written, as regular files.
+        * The core hashes, checks and publishes them afterwards.
+        * Return True when done; False leaves the work to the core.
+        """
+        raise NotImplementedError
+
+    @_hookspec
+    def search(self, scheme: str, pattern: str, limit: int, host: Host) -> Iterable[SearchHit]:
+        """List what the source has that matches ``pattern``, best first.
+
+        Called only on the owner of ``scheme``, and only if its
+        :class:`SourceInfo` says ``searchable``.  At most ``limit`` hits.
+        """
+        raise NotImplementedError
+
+    @_hookspec
+    def commands(self, app: typer.Typer) -> None:
+        """Add commands to ``app``, which is mounted as ``torchinf <plugin> …``.
+
+        The app is empty and the plugin's own: no core command can be replaced.
+        """
+        raise NotImplementedError
+
+
+def hook_names() -> tuple[str, ...]:
+    """Names of all hooks, in the order a model travels."""
+    return tuple(name for name, value in vars(Hooks).items() if callable(value) and name[0] != "_")
+
+
+__all__ = ["API_VERSION", "GROUP", "Hooks", "hook_names", "hookimpl"]

@@ -1,0 +1,238 @@
+"""Settings: defaults < TOML file < environment < arguments → one frozen value.
+
+The file is ``$TORCHINF_CONFIG``, else ``$XDG_CONFIG_HOME/torchinf/config.toml``
+(``~/.config`` without that variable).  Each key ``key`` is also the variable
+``TORCHINF_KEY``.  The environment is read when :func:`load_settings` is called,
+never at import.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from torchinf_core.errors import UsageError
+
+DEFAULT_CACHE_DIR = "~/.torch_inference/models"
+ENV_PREFIX = "TORCHINF_"
+MIB = 1 << 20
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting with its default.
+
+    Attributes:
+        cache_dir: absolute path of the store.
+        offline: make no connection at all.
+        max_bytes: most bytes of one model.
+        limit_rate: bytes per second over all connections; 0 is no limit.
+        connections: most connections to one server; how many are used is
+            decided by what is measured.
+        retries: attempts in a row without progress before giving up.
+        connect_timeout, idle_timeout: seconds.
+        min_speed, min_speed_time: a transfer below this many bytes per second
+            for this many seconds is given up.
+        lock_timeout: seconds to wait for another process; 0 does not wait.
+        allow_unverified: accept a file of which neither size nor digest is known.
+        ca_file: PEM file with the certificates to trust instead of the default.
+        proxy: URL for all connections instead of the environment's proxies.
+        disable: plugin names that are not loaded.
+        tokens: host → bearer token, sent to that host only.
+        plugins: plugin name → its own settings.
+        origins: setting → ``default``, ``argument``, ``$VARIABLE`` or the file.
+    """
+
+    cache_dir: str = DEFAULT_CACHE_DIR
+    offline: bool = False
+    max_bytes: int = 1 << 40
+    limit_rate: int = 0
+    connections: int = 16
+    retries: int = 6
+    connect_timeout: float = 10.0
+    idle_timeout: float = 30.0
+    min_speed: int = 1024
+    min_speed_time: float = 60.0
+    lock_timeout: float = 3600.0
+    allow_unverified: bool = False
+    ca_file: str = ""
+    proxy: str = ""
+    disable: tuple[str, ...] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+
+def parse_size(value: Any) -> int:
+    """Bytes of ``4096``, ``"10M"`` (10**7), ``"1.5GiB"``.
+
+    Raises:
+        ValueError: for anything else, or a negative size.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", str(value).lower())
+    if not match or isinstance(value, bool):
+        raise ValueError("a size such as 4096, 10M or 1.5GiB")
+    unit = match[2] or ""
+    return int(float(match[1]) * (_BINARY[unit] if unit in _BINARY else _UNITS[unit]))
+
+
+def parse_seconds(value: Any) -> float:
+    """Seconds of ``30``, ``"1.5"``, ``"10s"``, ``"5m"`` or ``"2h"``."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", str(value).lower())
+    if not match or isinstance(value, bool):
+        raise ValueError("a time such as 30, 10s or 5m")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def parse_bool(value: Any) -> bool:
+    """True or False of a TOML boolean or ``1/0``, ``yes/no``, ``on/off``."""
+    word = str(value).strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("yes or no")
+
+
+def _count(value: Any) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,2}", str(value)):
+        raise ValueError("a number from 1 to 999")
+    return int(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("a text")
+    return value
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(word for word in re.split(r"[,\s]+", value) if word)
+    if isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise ValueError("a list of names")
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "cache_dir": _text,
+    "offline": parse_bool,
+    "max_bytes": parse_size,
+    "limit_rate": parse_size,
+    "connections": _count,
+    "retries": _count,
+    "connect_timeout": parse_seconds,
+    "idle_timeout": parse_seconds,
+    "min_speed": parse_size,
+    "min_speed_time": parse_seconds,
+    "lock_timeout": parse_seconds,
+    "allow_unverified": parse_bool,
+    "ca_file": _text,
+    "proxy": _text,
+    "disable": _words,
+}
+
+
+def config_path(environ: Mapping[str, str] | None = None) -> str:
+    """Path of the settings file, whether or not it exists."""
+    env = os.environ if environ is None else environ
+    if chosen := env.get("TORCHINF_CONFIG"):
+        return chosen
+    base = env.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return os.path.join(base, "torchinf", "config.toml")
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, **arguments: Any
+) -> Settings:
+    """Gather the settings; an argument that is None was not given.
+
+    Raises:
+        UsageError: an unknown key, or a value that does not parse; the message
+            names where it came from.
+    """
+    env = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    origins = {item.name: "default" for item in fields(Settings) if item.name != "origins"}
+    tokens: dict[str, str] = {}
+    plugins: dict[str, dict[str, Any]] = {}
+
+    def put(key: str, raw: Any, origin: str) -> None:
+        try:
+            values[key] = _PARSERS[key](raw)
+        except ValueError as error:
+            raise UsageError(f"{origin}: {key} is {raw!r}, expected {error}") from None
+        origins[key] = origin
+
+    path = config_path(env)
+    for key, raw in _read_file(path, required="TORCHINF_CONFIG" in env).items():
+        if key in ("tokens", "plugins"):
+            if not isinstance(raw, dict):
+                raise UsageError(f"{path}: [{key}] must be a table")
+            (tokens if key == "tokens" else plugins).update(raw)
+            origins[key] = path
+        elif key in _PARSERS:
+            put(key, raw, path)
+        else:
+            raise UsageError(f"{path}: there is no setting {key!r}{_did_you_mean(key)}")
+    for key in _PARSERS:
+        if raw := env.get(ENV_PREFIX + key.upper()):
+            put(key, raw, f"${ENV_PREFIX}{key.upper()}")
+    for key, raw in arguments.items():
+        if key not in _PARSERS:
+            raise UsageError(f"there is no setting {key!r}{_did_you_mean(key)}")
+        if raw is not None:
+            put(key, os.fspath(raw) if isinstance(raw, os.PathLike) else raw, "argument")
+    directory = values.get("cache_dir", DEFAULT_CACHE_DIR)
+    values["cache_dir"] = os.path.abspath(os.path.expanduser(directory))
+    return Settings(**values, tokens=tokens, plugins=plugins, origins=origins)
+
+
+def host_token(settings: Settings, host: str, environ: Mapping[str, str] | None = None) -> str:
+    """The bearer token for exactly this host, or ``""``.
+
+    From ``TORCHINF_TOKEN_<HOST>`` (upper case, anything but letters and digits
+    as ``_``), else from the ``[tokens]`` table of the settings file.
+    """
+    env = os.environ if environ is None else environ
+    variable = "TORCHINF_TOKEN_" + re.sub(r"[^A-Z0-9]", "_", host.upper())
+    return env.get(variable) or settings.tokens.get(host.lower(), "")
+
+
+def plugin_setting(
+    settings: Settings, plugin: str, key: str, environ: Mapping[str, str] | None = None
+) -> Any:
+    """A plugin's own setting from ``TORCHINF_<PLUGIN>_<KEY>`` or ``[plugins.<plugin>]``, or None."""
+    env = os.environ if environ is None else environ
+    variable = re.sub(r"[^A-Z0-9]", "_", f"{ENV_PREFIX}{plugin}_{key}".upper())
+    return env.get(variable) or settings.plugins.get(plugin, {}).get(key)
+
+
+def _did_you_mean(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, [*_PARSERS, "tokens", "plugins"], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _read_file(path: str, *, required: bool) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            import tomllib
+
+            return tomllib.load(file)
+    except FileNotFoundError:
+        if required:
+            raise UsageError(f"$TORCHINF_CONFIG names {path}, which does not exist") from None
+        return {}
+    except OSError as error:
+        raise UsageError(f"the settings file {path} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"the settings file {path} is not TOML: {error}") from None
