@@ -17,7 +17,7 @@ from torchinf_core.types import ModelRef
 MAX_LENGTH = 8192
 MAX_NAME = 128
 URL_SCHEMES = ("http", "https")
-SECRET_WORDS = "token|key|sig|secret|pass|pwd|auth|credential|policy|session|jwt|code"
+SECRET_WORDS = "token|key|sig|secret|pass|pwd|auth|credential|policy|session|jwt|code"  # noqa: S105 - a pattern
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_+.-]+):(.*)", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -27,7 +27,9 @@ _RESERVED = frozenset(
     {"all", "con", "prn", "aux", "nul"}
     | {f"{device}{n}" for device in ("com", "lpt") for n in range(1, 10)}
 )
-_SECRET_PARAM = re.compile(rf"((?:^|[?&;])[^=&;#]*(?:{SECRET_WORDS})[^=&;#]*=)[^&;#]*", re.IGNORECASE)
+_SECRET_PARAM = re.compile(
+    rf"((?:^|[?&;])[^=&;#]*(?:{SECRET_WORDS})[^=&;#]*=)[^&;#]*", re.IGNORECASE
+)
 _URL_IN_TEXT = re.compile(r"https?://[^\s'\"<>]+", re.IGNORECASE)
 
 
@@ -47,7 +49,7 @@ def parse_ref(text: str) -> ModelRef:
     if len(text) > MAX_LENGTH:
         raise RefError(f"the reference is longer than {MAX_LENGTH} characters")
     if _CONTROL.search(text):
-        raise RefError(f"the reference {ascii(text)} holds control characters")
+        raise RefError(f"the reference {text!a} holds control characters")
     body, sha256 = _split_digest(text)
     match = _SCHEME.fullmatch(body)
     if match is None:

@@ -149,9 +149,7 @@ def config_path(environ: Mapping[str, str] | None = None) -> str:
     return os.path.join(base, "torchinf", "config.toml")
 
 
-def load_settings(
-    environ: Mapping[str, str] | None = None, **arguments: Any
-) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
     """Gather the settings; an argument that is None was not given.
 
     Raises:
@@ -209,7 +207,10 @@ def host_token(settings: Settings, host: str, environ: Mapping[str, str] | None 
 def plugin_setting(
     settings: Settings, plugin: str, key: str, environ: Mapping[str, str] | None = None
 ) -> Any:
-    """A plugin's own setting from ``TORCHINF_<PLUGIN>_<KEY>`` or ``[plugins.<plugin>]``, or None."""
+    """A plugin's own setting, or None.
+
+    From ``TORCHINF_<PLUGIN>_<KEY>``, else from ``[plugins.<plugin>]``.
+    """
     env = os.environ if environ is None else environ
     variable = re.sub(r"[^A-Z0-9]", "_", f"{ENV_PREFIX}{plugin}_{key}".upper())
     return env.get(variable) or settings.plugins.get(plugin, {}).get(key)

@@ -78,7 +78,7 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One file of a plan: where its bytes come from and how they are known.
+    r"""One file of a plan: where its bytes come from and how they are known.
 
     Attributes:
         path: POSIX path relative to the model's directory.
@@ -87,7 +87,7 @@ class RemoteFile:
         sha256: 64 hex digits published by the source or pinned by the user.
         sha256_prefix: leading hex digits of the sha256, where a source
             publishes no more than that.
-        git_sha1: git blob id, ``sha1(b"blob <size>\\0" + content)``.
+        git_sha1: git blob id, ``sha1(b"blob <size>\0" + content)``.
         mirrors: further URLs of the same bytes, tried in order on transport
             errors and 5xx answers only.
         validator: the entity tag seen while resolving; equal validators mean

@@ -1,0 +1,300 @@
+"""The one module that knows httpx: clients, policy on the wire, error translation.
+
+What it adds to httpx: nothing is sent in offline mode, credentials go to the
+host they belong to and to no other, a redirect never leaves https, the TLS
+context is built when the first https request needs it, and metadata requests
+are repeated as :mod:`torchinf_core.retry` says.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from torchinf_core import __version__, retry
+from torchinf_core.errors import (
+    AccessDeniedError,
+    ModelNotFoundError,
+    NetworkError,
+    OfflineError,
+    PolicyError,
+    RefError,
+    SourceError,
+    TorchinfError,
+)
+from torchinf_core.refs import redact
+from torchinf_core.settings import Settings, host_token
+
+if TYPE_CHECKING:
+    import ssl
+
+# httpx imports its own command line (rich, click, pygments) when these happen to be
+# installed; a third of its import time, and nothing here uses it.
+_hidden = "httpx._main" not in sys.modules
+if _hidden:
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+try:
+    import httpx
+finally:
+    if _hidden:
+        del sys.modules["httpx._main"]
+
+USER_AGENT = f"torchinf/{__version__}"
+MAX_REDIRECTS = 10
+
+
+def client(settings: Settings, *, retries: bool = True) -> httpx.Client:
+    """An httpx client that obeys the settings.
+
+    Args:
+        settings: offline, proxy, CA, tokens and time-outs come from here.
+        retries: repeat GET and HEAD on transport errors and on passing 4xx/5xx.
+    """
+    return httpx.Client(
+        transport=_Transport(settings, retries=retries),
+        headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
+        timeout=timeout(settings),
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        trust_env=False,
+        event_hooks={"response": [_check_redirect]},
+    )
+
+
+def timeout(settings: Settings) -> httpx.Timeout:
+    """Time-outs of the settings as httpx wants them."""
+    return httpx.Timeout(settings.idle_timeout, connect=settings.connect_timeout)
+
+
+def proxy_for(url: str, settings: Settings) -> str | None:
+    """The proxy URL for a request to ``url``, or None for a direct connection."""
+    if settings.proxy:
+        return settings.proxy
+    proxies = getproxies()
+    parts = urlsplit(url)
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def credentials(url: str, settings: Settings) -> tuple[str, str] | None:
+    """User and password (or ``""`` and a bearer token) for exactly the host of ``url``.
+
+    From the URL itself, the settings' token for the host, or ``.netrc``.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.username is not None:
+        return unquote(parts.username) or "-", unquote(parts.password or "")
+    if token := host_token(settings, host):
+        return "", token
+    path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
+    if not os.path.isfile(path):
+        return None
+    import netrc
+
+    try:
+        entry = netrc.netrc(path).authenticators(host)
+    except (netrc.NetrcParseError, OSError, ValueError):
+        return None
+    return (entry[0] or "-", entry[2] or "") if entry else None
+
+
+def authorization(url: str, settings: Settings) -> str | None:
+    """Value of the ``Authorization`` header for ``url``, or None."""
+    found = credentials(url, settings)
+    if found is None:
+        return None
+    user, secret = found
+    if not user:
+        return f"Bearer {secret}"
+    import base64
+
+    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """A verifying TLS context with the settings' certificates.
+
+    Raises:
+        NetworkError: when the file with the certificates can't be used.
+    """
+    import ssl
+
+    cafile = settings.ca_file or os.environ.get("SSL_CERT_FILE")
+    capath = None if cafile else os.environ.get("SSL_CERT_DIR")
+    if not cafile and not capath:
+        import certifi
+
+        cafile = certifi.where()
+    try:
+        return ssl.create_default_context(cafile=cafile, capath=capath)
+    except (OSError, ValueError) as error:
+        raise NetworkError(
+            f"the certificates in {cafile or capath} can't be used: {error}",
+            hint="ca_file in the settings and SSL_CERT_FILE must name a PEM file",
+        ) from None
+
+
+def refuse_downgrade(old: str, new: str) -> None:
+    """Raise PolicyError when a redirect would leave https, or leads to no http URL."""
+    scheme = urlsplit(new).scheme.lower()
+    if scheme not in ("http", "https"):
+        raise PolicyError(f"{redact(old)} redirects to {redact(new)!r}, which is no http(s) URL")
+    if urlsplit(old).scheme.lower() == "https" and scheme != "https":
+        raise PolicyError(
+            f"{redact(old)} redirects to the unencrypted {redact(new)}",
+            hint="ask for the http URL itself if you want that",
+        )
+
+
+def translate(error: Exception, url: str) -> TorchinfError:
+    """The torchinf error that says what an httpx error means for ``url``."""
+    shown = redact(url)
+    if isinstance(error, TorchinfError):
+        return error
+    if isinstance(error, httpx.HTTPStatusError):
+        return status_error(error.response.status_code, url, error.response.headers)
+    if isinstance(error, httpx.TooManyRedirects):
+        return SourceError(f"{shown} redirects more than {MAX_REDIRECTS} times")
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
+        return RefError(f"{shown!r} is not a usable URL: {error}")
+    if is_certificate_error(error):
+        return NetworkError(
+            f"the certificate of {urlsplit(url).hostname} is not trusted: {_reason(error)}",
+            hint="a company CA goes into ca_file of the settings, or SSL_CERT_FILE",
+        )
+    if isinstance(error, httpx.ConnectTimeout):
+        return NetworkError(f"no connection to {_where(url)}: timed out", hint=_NETWORK_HINT)
+    if isinstance(error, httpx.TimeoutException):
+        return NetworkError(f"{shown} did not answer in time", hint=_NETWORK_HINT)
+    if isinstance(error, httpx.ConnectError):
+        return NetworkError(f"no connection to {_where(url)}: {_reason(error)}", hint=_NETWORK_HINT)
+    return NetworkError(f"{shown}: {_reason(error)}", hint=_NETWORK_HINT)
+
+
+def status_error(status: int, url: str, headers: httpx.Headers | dict[str, str]) -> TorchinfError:
+    """The torchinf error for an HTTP answer that is not a success."""
+    shown = redact(url)
+    if status in (401, 403, 407):
+        host = urlsplit(url).hostname or ""
+        variable = "TORCHINF_TOKEN_" + "".join(c if c.isalnum() else "_" for c in host.upper())
+        return AccessDeniedError(
+            f"{shown} answered {status}: access denied",
+            hint=f"put a token for {host} into ${variable}, or a login into ~/.netrc",
+        )
+    if status in (404, 410):
+        return ModelNotFoundError(f"{shown} answered {status}: there is nothing there")
+    if status == 429:
+        after = headers.get("retry-after")
+        wish = f"; it asks to wait for {after[:40]}" if after else ""
+        return SourceError(f"{shown} answered 429: too many requests{wish}", hint="try again later")
+    if status >= 500:
+        return SourceError(f"{shown} answered {status}: the server failed", hint="try again later")
+    return SourceError(f"{shown} answered {status}")
+
+
+def is_certificate_error(error: BaseException) -> bool:
+    """True when the chain of causes holds a failed certificate check: no retry helps."""
+    import ssl
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+_NETWORK_HINT = "check the connection and proxy settings; --offline uses what is cached"
+
+
+def _reason(error: BaseException) -> str:
+    return redact(str(error)) or type(error).__name__
+
+
+def _where(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+def _check_redirect(response: httpx.Response) -> None:
+    if response.next_request is not None:
+        refuse_downgrade(str(response.request.url), str(response.next_request.url))
+
+
+class _Transport(httpx.BaseTransport):
+    """Picks the connection pool for a request, and says no where policy does."""
+
+    def __init__(self, settings: Settings, *, retries: bool) -> None:
+        self._settings = settings
+        self._attempts = settings.retries if retries else 1
+        self._pools: dict[tuple[bool, str | None], httpx.HTTPTransport] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = str(request.url)
+        if self._settings.offline:
+            raise OfflineError(
+                f"offline mode, and {redact(url)} would have to be asked",
+                hint="run without --offline (and without TORCHINF_OFFLINE)",
+            )
+        if "authorization" not in request.headers and (value := authorization(url, self._settings)):
+            request.headers["authorization"] = value
+        pool = self._pool(url)
+        attempts = self._attempts if request.method in ("GET", "HEAD") else 1
+        for attempt in range(1, attempts + 1):
+            last = attempt == attempts
+            try:
+                response = pool.handle_request(request)
+            except httpx.TransportError as error:
+                if last or is_certificate_error(error):
+                    raise
+                retry.sleep(retry.pause_before(attempt))
+                continue
+            if last or response.status_code not in retry.STATUSES:
+                return response
+            wish = retry.parse_retry_after(response.headers.get("retry-after"))
+            response.close()
+            retry.sleep(retry.pause_before(attempt, wish))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _pool(self, url: str) -> httpx.HTTPTransport:
+        proxy = proxy_for(url, self._settings)
+        secure = url.startswith("https:") or bool(proxy and proxy.startswith("https:"))
+        pool = self._pools.get((secure, proxy))
+        if pool is None:
+            pool = httpx.HTTPTransport(
+                verify=tls_context(self._settings) if secure else False,
+                trust_env=False,
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+                proxy=_usable_proxy(proxy) if proxy else None,
+            )
+            self._pools[secure, proxy] = pool
+        return pool
+
+    def close(self) -> None:
+        for pool in self._pools.values():
+            pool.close()
+
+
+def _usable_proxy(proxy: str) -> httpx.Proxy:
+    try:
+        return httpx.Proxy(proxy)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise NetworkError(
+            f"the proxy {redact(proxy)} can't be used: {error}",
+            hint="proxies look like http://host:3128",
+        ) from None
+
+
+def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """The first value of a raw header, or None."""
+    for key, value in headers:
+        if key.lower() == name:
+            return value.decode("latin-1").strip()
+    return None
