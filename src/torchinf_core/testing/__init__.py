@@ -1,0 +1,33 @@
+"""A loopback hub with programmable faults, for tests, demos and plugin authors.
+
+::
+
+    from torchinf_core.testing import Hub, faults
+
+    with Hub() as hub:
+        url = hub.add("/model.onnx", content)
+        hub.fail("/model.onnx", faults.cut(0.5), faults.status(503).repeat(2))
+        ...
+        assert hub.bytes_sent("/model.onnx") < 1.1 * len(content)
+"""
+
+from torchinf_core.testing import faults
+from torchinf_core.testing.faults import Fault
+from torchinf_core.testing.hub import Hub
+from torchinf_core.testing.messages import Reply, Request, Resource, plain, serve
+from torchinf_core.testing.server import Exchange
+from torchinf_core.testing.tls import Certificate, have_openssl
+
+__all__ = [
+    "Certificate",
+    "Exchange",
+    "Fault",
+    "Hub",
+    "Reply",
+    "Request",
+    "Resource",
+    "faults",
+    "have_openssl",
+    "plain",
+    "serve",
+]
