@@ -202,3 +202,26 @@ class BusyError(TorchinfError, TimeoutError):
     """Another process holds what is needed."""
 
     exit_code, http_status = 10, 503
+
+
+def from_os_error(error: OSError, path: object) -> StoreError:
+    """The StoreError that says what an operating system error means for ``path``."""
+    import errno
+
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskSpaceError(
+            f"no space left for {path} ({reason})",
+            hint="torchinf gc, torchinf remove NAME, or --cache-dir on another disk",
+        )
+    if error.errno == errno.EFBIG:
+        return StoreError(
+            f"{path} would be larger than this process may write ({reason})",
+            hint="raise the limit (ulimit -f), or use another file system",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError(
+            f"{path} can't be written: {reason}",
+            hint="check its owner and permissions, or choose another --cache-dir",
+        )
+    return StoreError(f"{path}: {reason}", hint="torchinf doctor checks the store and its disk")

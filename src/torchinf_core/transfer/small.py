@@ -1,0 +1,180 @@
+"""Many small files at once, over connections that stay open.
+
+A small file is read into memory, checked there and written once.  When answers
+take long to come, more connections are used; when they come at once, the
+processor is the limit and a few are enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from torchinf_core.errors import IntegrityError, TorchinfError, from_os_error
+from torchinf_core.store import Store
+from torchinf_core.transfer import answers
+from torchinf_core.transfer.requester import Context, Requester
+from torchinf_core.transfer.result import Fetched, fetched
+from torchinf_core.transfer.wire import Answer, BrokenError
+from torchinf_core.types import Event, RemoteFile
+from torchinf_core.verify import check_digests
+
+SMALL = 1 << 20
+"""Files up to this size are fetched here."""
+FEW = 8
+SLOW_ANSWER = 0.005
+"""Seconds to an answer from which latency is worth hiding behind more connections."""
+
+
+def fetch_small(files: Sequence[RemoteFile], store: Store, context: Context) -> list[Fetched]:
+    """Fetch small files into the store; results in the order of ``files``.
+
+    Raises:
+        TorchinfError: of the first file that failed; the others stop.
+    """
+    batch = _Batch(files, store, context)
+    most = min(context.settings.connections, len(files))
+    batch.start(min(FEW, most))
+    shown: set[int] = set()
+    try:
+        while True:
+            with batch.change:
+                if batch.error is None and batch.running:
+                    batch.change.wait(0.1)
+                error, running, done = batch.error, batch.running, set(batch.results)
+            if error is not None:
+                raise error
+            for index in done - shown:
+                size = batch.results[index].size
+                context.on_event(Event("progress", files[index].path, size, size))
+            shown = done
+            context.meter.check_speed("the source")
+            if not running:
+                return [batch.results[index] for index in range(len(files))]
+            if batch.slow:
+                batch.start(most - running)
+    except BaseException:
+        context.stop.set()
+        context.wire.kick_all()
+        batch.join()
+        raise
+
+
+class _Batch:
+    def __init__(self, files: Sequence[RemoteFile], store: Store, context: Context) -> None:
+        self.files = files
+        self.store = store
+        self.context = context
+        self.results: dict[int, Fetched] = {}
+        self.error: BaseException | None = None
+        self.running = 0
+        self.slow = False
+        self.change = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._queue = deque(range(len(files)))
+
+    def start(self, count: int) -> None:
+        for _ in range(min(count, len(self._queue))):
+            thread = threading.Thread(target=self._work, name="torchinf-small", daemon=True)
+            self._threads.append(thread)
+            with self.change:
+                self.running += 1
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        error: BaseException | None = None
+        try:
+            while self.error is None and not self.context.stop.is_set():
+                try:
+                    index = self._queue.popleft()
+                except IndexError:
+                    break
+                result, latency = _fetch_one(self.files[index], self.store, self.context)
+                with self.change:
+                    self.results[index] = result
+                    self.slow = latency > SLOW_ANSWER
+        except BrokenError as raised:
+            error = raised.final
+        except TorchinfError as raised:
+            error = raised
+        finally:
+            with self.change:
+                self.running -= 1
+                self.error = self.error or error
+                if error or not self.running or self.slow:
+                    self.change.notify_all()
+
+
+def _fetch_one(file: RemoteFile, store: Store, context: Context) -> tuple[Fetched, float]:
+    requester = Requester(file, context)
+    repeated = False
+    while True:
+        answer = requester.ask(0, None)
+        try:
+            view = _read_all(answer, file, context)
+            sha256 = hashlib.sha256(view).hexdigest()
+            check_digests(file, sha256, len(view), _git_sha1(file, view))
+        except BrokenError as error:
+            requester.pause(error)
+        except IntegrityError as error:
+            if repeated:
+                raise
+            repeated = True
+            requester.pause(BrokenError(error))
+        else:
+            if not store.has_blob(sha256, len(view)):
+                _write(store, sha256, view)
+            framed = answers.is_framed(answer)
+            return fetched(file, sha256, len(view), answer.etag, framed=framed), requester.latency
+        finally:
+            answer.close()
+
+
+def _read_all(answer: Answer, file: RemoteFile, context: Context) -> memoryview:
+    total = answers.total_of(answer, file, context.settings)
+    size = (file.size or 0) + 1 if total is None else total
+    view = memoryview(bytearray(size))
+    count = 0
+    while count < size:
+        received = answer.readinto(view[count : count + context.meter.gulp])
+        if received == 0:
+            break
+        count += received
+        context.meter.add(received)
+    return view[:count]
+
+
+def _git_sha1(file: RemoteFile, view: memoryview) -> str | None:
+    if file.git_sha1 is None:
+        return None
+    digest = hashlib.sha1(b"blob %d\0" % len(view), usedforsecurity=False)
+    digest.update(view)
+    return digest.hexdigest()
+
+
+def _write(store: Store, sha256: str, view: memoryview) -> None:
+    path = store.partial(f"{sha256[:32]}-{os.getpid()}-{secrets.token_hex(4)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        fd = os.open(path, flags, 0o644)
+        try:
+            rest = view
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        store.add_blob(path, sha256)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, TorchinfError):
+            raise from_os_error(error, path) from error
+        raise

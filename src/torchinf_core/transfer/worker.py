@@ -1,0 +1,111 @@
+"""One connection of a transfer: fills blocks from the answers to its range requests."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from torchinf_core.errors import TorchinfError
+from torchinf_core.http import network_error
+from torchinf_core.transfer.requester import RestartError
+from torchinf_core.transfer.wire import Answer, BrokenError
+
+if TYPE_CHECKING:
+    from torchinf_core.transfer.engine import Transfer
+    from torchinf_core.transfer.schedule import Span
+    from torchinf_core.transfer.sink import Buffer
+
+
+class Worker:
+    """One connection and the span it is fetching; its own thread runs :meth:`run`."""
+
+    def __init__(self, transfer: Transfer, answer: Answer | None, span: Span | None) -> None:
+        self.transfer = transfer
+        self.answer = answer
+        self.span = span
+        self.wanted = True
+        self._buffer: Buffer | None = None
+
+    def run(self) -> None:
+        """Fetch spans until there are none."""
+        error: TorchinfError | RestartError | None = None
+        try:
+            self._fetch_all()
+        except (TorchinfError, RestartError) as raised:
+            error = raised
+        except BrokenError as raised:
+            error = raised.final
+        finally:
+            self._drop_buffer()
+            if not (isinstance(error, RestartError) and error.answer is self.answer):
+                self._drop_answer()
+            self.transfer.leave(error)
+
+    def _fetch_all(self) -> None:
+        transfer, schedule = self.transfer, self.transfer.schedule
+        while self.wanted:
+            if self.span is None:
+                self.span = schedule.take(len(transfer.workers)) if schedule else None
+                if self.span is None:
+                    return
+                self.span.moved = time.monotonic()
+            try:
+                if self.answer is None:
+                    self.answer = transfer.requester.ask(self.span.pos, self.span.end)
+                self._pump(self.answer, self.span)
+            except BrokenError as error:
+                self._drop_answer()
+                if schedule is None:
+                    transfer.requester.pause(error)
+                    raise RestartError(str(error)) from error  # of unknown length: no resuming
+                if transfer.resign():
+                    break
+                transfer.requester.pause(error)
+                continue
+            self._drop_answer()
+            if schedule is None:
+                return
+            schedule.finish(self.span)
+            self.span = None
+        if self.span is not None and schedule is not None:
+            schedule.give_back(self.span)
+            self.span = None
+
+    def _pump(self, answer: Answer, span: Span) -> None:
+        """Read the body into blocks until the span is complete."""
+        transfer = self.transfer
+        sink, block, gulp = transfer.sink, transfer.sink.block, transfer.context.meter.gulp
+        while span.pos < span.end:
+            buffer = self._buffer
+            if buffer is None:
+                buffer = self._buffer = sink.acquire(span.pos // block)
+            room = min(block - buffer.filled, span.end - span.pos, gulp)
+            count = answer.readinto(buffer.view[buffer.filled : buffer.filled + room])
+            if count == 0:
+                if transfer.schedule is not None:
+                    raise BrokenError(network_error("the answer was too short"))
+                self._put(buffer)
+                return
+            buffer.filled += count
+            span.pos += count
+            span.moved = time.monotonic()
+            if buffer.filled == block or span.pos == span.end:
+                self._put(buffer)
+            transfer.progress(count)
+
+    def _put(self, buffer: Buffer) -> None:
+        self._buffer = None
+        if buffer.filled:
+            self.transfer.sink.put(buffer)
+        else:
+            self.transfer.sink.release(buffer)
+
+    def _drop_buffer(self) -> None:
+        if self._buffer is not None:
+            self.transfer.sink.release(self._buffer)
+            self._buffer = None
+
+    def _drop_answer(self) -> None:
+        if self.answer is not None:
+            self.answer.close()
+            self.answer = None
