@@ -12,7 +12,9 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.sessions = ["tests"]
 
 ROOT = Path(__file__).parent
-PLUGINS = sorted(str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml"))
+PLUGINS = sorted(
+    str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml")
+)
 LINT = ["ruff>=0.14,<0.18", "mypy>=1.18,<3", "import-linter>=2.3,<3"]
 TEST = [
     "pytest>=8,<10",
@@ -20,8 +22,8 @@ TEST = [
     "hypothesis>=6.100",
     "onnx>=1.18",
     "safetensors>=0.5",
-    "torch>=2.9,<2.15",
-    "torchvision>=0.24,<0.30",
+    "torch==2.14.*",
+    "torchvision==0.29.*",  # the version the catalogue was made from
     "huggingface_hub>=1,<3",
     "nox>=2024.4.15",
     "hatchling>=1.26",
@@ -47,7 +49,9 @@ def install_project(session: nox.Session, *, editable: bool = False) -> None:
 def install_debian_tools(session: nox.Session) -> None:
     """Tools of the fault tests; where they can't be installed those tests skip with a reason."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    missing = sorted({package for tool, package in DEBIAN.items() if not shutil.which(tool, path=path)})
+    missing = sorted(
+        {package for tool, package in DEBIAN.items() if not shutil.which(tool, path=path)}
+    )
     if not missing:
         return
     if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
