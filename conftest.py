@@ -49,6 +49,7 @@ def _no_outside_connections() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory, and an environment without the developer's settings."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
         if name.startswith(("TORCHINF_", "XDG_")) or name.lower().endswith("_proxy"):
