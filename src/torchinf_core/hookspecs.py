@@ -4,6 +4,11 @@ A plugin is a module (or object) whose functions carry ``@hookimpl`` and which
 an entry point in the group ``torchinf.v1`` names.  An implementation may take
 fewer arguments than the hook offers, by name; it may not have defaults or
 keyword-only arguments.  Heavy packages are imported inside functions.
+
+``resolve``, ``fetch`` and ``search`` go to the plugin that owns the scheme.
+Any plugin may wrap them with ``@hookimpl(wrapper=True)``: its generator runs
+around the owner's implementation, gets the owner's result from ``yield`` and
+returns what the caller is to see.
 """
 
 from __future__ import annotations
@@ -46,7 +51,7 @@ class Hooks:
         """
         raise NotImplementedError
 
-    @_hookspec
+    @_hookspec(firstresult=True)
     def resolve(self, ref: ModelRef, options: Mapping[str, Json], host: Host) -> Plan:
         """Turn a reference into the exact files, sizes and digests it means.
 
@@ -68,7 +73,7 @@ class Hooks:
         """
         raise NotImplementedError
 
-    @_hookspec
+    @_hookspec(firstresult=True)
     def fetch(self, plan: Plan, into: Path, host: Host) -> bool:
         """Write the plan's files below ``into`` by other means than HTTP.
 
@@ -82,7 +87,7 @@ class Hooks:
         """
         raise NotImplementedError
 
-    @_hookspec
+    @_hookspec(firstresult=True)
     def search(self, scheme: str, pattern: str, limit: int, host: Host) -> Iterable[SearchHit]:
         """List what the source has that matches ``pattern``, best first.
 

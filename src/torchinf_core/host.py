@@ -1,0 +1,88 @@
+"""What a plugin may use of the core while one of its hooks runs."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from torchinf_core.refs import redact
+from torchinf_core.settings import Settings, host_token, plugin_setting
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Host:
+    """The core as one plugin sees it, for the length of one hook call.
+
+    A wrapper around another plugin's hook gets that plugin's host.
+
+    Args:
+        settings: in force for this call.
+        plugin: name of the plugin the call is routed to.
+        http: client to use instead of the core's own; for tests.
+
+    Attributes:
+        settings: as above.
+        plugin: as above.
+        log: logger ``torchinf.plugin.<name>``.
+    """
+
+    __slots__ = ("_http", "_notes", "log", "plugin", "settings")
+
+    def __init__(self, settings: Settings, plugin: str, http: httpx.Client | None = None) -> None:
+        self.settings = settings
+        self.plugin = plugin
+        self.log = logging.getLogger(f"torchinf.plugin.{plugin}")
+        self._http = http
+        self._notes: list[str] = []
+
+    @property
+    def offline(self) -> bool:
+        """True when no connection may be made; ``http`` then raises OfflineError."""
+        return self.settings.offline
+
+    @property
+    def http(self) -> httpx.Client:
+        """An HTTP client with the user's proxies, certificates, tokens and time-outs.
+
+        It follows redirects, repeats GET and HEAD after passing failures, and
+        is closed when the hook returns.  Its exceptions may be left to the core.
+        """
+        if self._http is None:
+            from torchinf_core.http import client
+
+            self._http = client(self.settings)
+        return self._http
+
+    def setting(self, key: str) -> Any:
+        """The plugin's own setting, or None.
+
+        From ``TORCHINF_<PLUGIN>_<KEY>``, else ``[plugins.<plugin>]`` of the file.
+        """
+        return plugin_setting(self.settings, self.plugin, key)
+
+    def token(self, host: str) -> str:
+        """The user's bearer token for exactly this host, or ``""``.
+
+        ``http`` sends it by itself; this is for other means of transport.
+        """
+        return host_token(self.settings, host)
+
+    def note(self, message: str) -> None:
+        """Tell the user something, in a sentence.
+
+        Notes of ``resolve`` are appended to the plan's; others are logged.
+        """
+        self._notes.append(redact(message))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was noted so far."""
+        return tuple(self._notes)
+
+    def close(self) -> None:
+        """Close the client, if the plugin used one; the core calls this."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None

@@ -1,0 +1,171 @@
+"""Where foreign code is called: its errors are translated and its calls traced.
+
+Nothing a plugin raises reaches a caller as anything but a TorchinfError, except
+KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from torchinf_core.errors import (
+    PluginContractError,
+    PluginError,
+    TorchinfError,
+    from_os_error,
+)
+from torchinf_core.plugins.discovery import EntryPoint
+from torchinf_core.refs import redact
+from torchinf_core.settings import Settings
+from torchinf_core.types import Plan
+
+T = TypeVar("T")
+
+_LONGEST = 400
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def guarded(
+    call: Callable[[], T],
+    *,
+    owner: EntryPoint,
+    hook: str,
+    about: str,
+    settings: Settings,
+    authors: Mapping[int, EntryPoint],
+) -> T:
+    """The result of ``call``, which runs a hook of a plugin and checks what it returned.
+
+    Args:
+        call: takes nothing.
+        owner: the plugin that is called.
+        hook: name of the hook.
+        about: what it is called for, such as a reference; shown to people.
+        settings: tell the secrets that a message may not hold.
+        authors: which plugin the function with a code object of this ``id`` is
+            from, so that a failing wrapper is not blamed on the plugin it wraps.
+
+    Raises:
+        TorchinfError: that of the plugin, a translated one of httpx, or a
+            PluginError that names plugin and hook.
+    """
+    started = time.perf_counter()
+    try:
+        result = call()
+    except BaseException as error:
+        translated = _translate(error, owner, hook, about, settings, authors)
+        seconds = time.perf_counter() - started
+        trace(owner, hook, seconds, one_line(describe(translated), settings))
+        if translated is error:
+            raise
+        raise translated from error
+    trace(owner, hook, time.perf_counter() - started, one_line(_summary(result), settings))
+    return result
+
+
+def trace(owner: EntryPoint, hook: str, seconds: float, outcome: str) -> None:
+    """With ``TORCHINF_TRACE=1``, one line on stderr for a call."""
+    if os.environ.get("TORCHINF_TRACE", "") not in ("", "0"):
+        sys.stderr.write(f"torchinf: {hook} {owner.name} {seconds * 1e3:.1f} ms -> {outcome}\n")
+
+
+def one_line(text: str, settings: Settings | None = None) -> str:
+    """``text`` as one printable line without secrets, of bounded length."""
+    text = " ".join(_CONTROL.sub(" ", _without_secrets(text, settings)).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def describe(error: BaseException) -> str:
+    """Type and message of an error on one line, whatever its ``__str__`` does."""
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - foreign code
+        message = ""
+    return one_line(f"{type(error).__name__}: {message}" if message else type(error).__name__)
+
+
+def _translate(
+    error: BaseException,
+    owner: EntryPoint,
+    hook: str,
+    about: str,
+    settings: Settings,
+    authors: Mapping[int, EntryPoint],
+) -> BaseException:
+    blamed = _blamed(error, authors) or owner
+    where = f"the plugin {blamed.name!r} failed in {hook} for {about}"
+    hint = f"update {blamed.distribution}, or leave it out with TORCHINF_DISABLE={blamed.name}"
+    if isinstance(error, PluginContractError):
+        return PluginContractError(one_line(f"{where}: {error}", settings), hint=hint)
+    if isinstance(error, TorchinfError):
+        error.args = (_without_secrets(str(error), settings),)
+        error.hint = _without_secrets(error.hint, settings)
+        return error
+    if _is_httpx(error) and isinstance(error, Exception):
+        from torchinf_core.http import translate
+
+        return translate(error, _url_of(error) or about)
+    if hook == "fetch" and isinstance(error, OSError) and error.errno in _DISK:
+        return from_os_error(error, error.filename or about)
+    if isinstance(error, (Exception, SystemExit)):
+        return PluginError(one_line(f"{where}: {describe(error)}", settings), hint=hint)
+    return error
+
+
+def _blamed(error: BaseException, authors: Mapping[int, EntryPoint]) -> EntryPoint | None:
+    """The plugin whose hook is the innermost one in the traceback."""
+    blamed = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        blamed = authors.get(id(traceback.tb_frame.f_code), blamed)
+        traceback = traceback.tb_next
+    return blamed
+
+
+def code_id(function: Callable[..., object]) -> int:
+    """The key of a function in ``authors``."""
+    return id(getattr(inspect.unwrap(function), "__code__", None))
+
+
+def _is_httpx(error: BaseException) -> bool:
+    """Asked by name: importing httpx to compare costs more than most hooks."""
+    return any(
+        parent.__module__.partition(".")[0] == "httpx" and parent.__name__ in _HTTPX_ERRORS
+        for parent in type(error).__mro__
+    )
+
+
+_HTTPX_ERRORS = ("HTTPError", "InvalidURL")
+
+
+def _url_of(error: BaseException) -> str:
+    try:
+        return str(error.request.url)  # type: ignore[attr-defined]
+    except (AttributeError, RuntimeError):
+        return ""
+
+
+def _without_secrets(text: str, settings: Settings | None) -> str:
+    text = redact(text)
+    secrets = [v for name, v in os.environ.items() if name.startswith("TORCHINF_TOKEN_")]
+    for secret in (*secrets, *(settings.tokens.values() if settings else ())):
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _summary(result: object) -> str:
+    if isinstance(result, Plan):
+        size = "size unknown" if result.size is None else f"{result.size} bytes"
+        return f"Plan {result.name!r}: {len(result.files)} files, {size}, {result.revision!r}"
+    if isinstance(result, (list, tuple)):
+        return f"{len(result)} of {type(result[0]).__name__}" if result else "nothing"
+    return repr(result)

@@ -1,0 +1,102 @@
+"""Collects a plugin's hook implementations and refuses those that can't be called right.
+
+pluggy alone accepts a misspelt hook, passes nothing to keyword-only parameters
+and treats defaults differently from release to release, so all are refused
+here, where the message can say what to write instead.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pluggy
+
+from torchinf_core.errors import PluginContractError
+from torchinf_core.hookspecs import Hooks, hook_names
+
+ROUTED = ("resolve", "fetch", "search")
+"""Hooks that go to the owner of a scheme; other plugins may wrap these."""
+
+_PARAMETERS = {
+    hook: tuple(inspect.signature(getattr(Hooks, hook)).parameters)[1:] for hook in hook_names()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One function of a plugin that is marked with ``@hookimpl``.
+
+    Attributes:
+        attribute: name of the function in the plugin.
+        hook: name of the hook it implements.
+        function: what to call.
+        wrapper: True when it runs around the implementation of other plugins.
+    """
+
+    attribute: str
+    hook: str
+    function: Callable[..., Any]
+    wrapper: bool
+
+
+def implementations(plugin: object, manager: pluggy.PluginManager) -> list[Implementation]:
+    """The hook implementations of a plugin, in the order of their names.
+
+    Raises:
+        PluginContractError: one of them could not be called as meant.
+    """
+    found = []
+    for attribute in dir(plugin):
+        options = manager.parse_hookimpl_opts(plugin, attribute)
+        if options is None:
+            continue
+        hook = options.get("specname") or attribute
+        if hook not in _PARAMETERS:
+            if options.get("optionalhook"):
+                continue
+            raise PluginContractError(f"there is no hook {hook!r}{_near(hook, _PARAMETERS)}")
+        wrapper = bool(options.get("wrapper") or options.get("hookwrapper"))
+        if wrapper and hook not in ROUTED:
+            raise PluginContractError(f"the hook {hook!r} can't be wrapped")
+        function = getattr(plugin, attribute)
+        _check_signature(hook, function)
+        if wrapper and not inspect.isgeneratorfunction(function):
+            raise PluginContractError(f"the wrapper of {hook!r} does not yield")
+        found.append(Implementation(attribute, hook, function, wrapper))
+    if not found:
+        raise PluginContractError("it implements no hook; functions that do carry @hookimpl")
+    plain = {item.hook for item in found if not item.wrapper}
+    if len(plain) < sum(not item.wrapper for item in found):
+        raise PluginContractError("it implements a hook twice")
+    for hook in ROUTED:
+        if hook in plain and "sources" not in plain:
+            raise PluginContractError(f"it implements {hook!r} without 'sources'")
+    if "sources" in plain and "resolve" not in plain:
+        raise PluginContractError("it implements 'sources' without 'resolve'")
+    return found
+
+
+def _check_signature(hook: str, function: Callable[..., Any]) -> None:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise PluginContractError(f"{hook!r} is async; hooks are plain functions")
+    offered = _PARAMETERS[hook]
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            raise PluginContractError(f"{hook!r} has the keyword-only parameter {name!r}")
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise PluginContractError(f"{hook!r} has the catch-all parameter {str(parameter)!r}")
+        if parameter.default is not parameter.empty:
+            raise PluginContractError(f"{hook!r} has a default for its parameter {name!r}")
+        if name not in offered:
+            choice = f"only {', '.join(offered)}" if offered else "nor any other"
+            raise PluginContractError(f"{hook!r} has no parameter {name!r}, {choice}")
+
+
+def _near(word: str, words: dict[str, Any]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, words, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f", only {', '.join(words)}"

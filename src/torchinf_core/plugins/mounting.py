@@ -1,0 +1,54 @@
+"""Gives each plugin's commands their own place below the command line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torchinf_core.errors import TorchinfError
+from torchinf_core.plugins.boundary import guarded
+from torchinf_core.plugins.loading import Loaded
+from torchinf_core.settings import Settings
+
+if TYPE_CHECKING:
+    import typer
+
+
+def mount(app: typer.Typer, plugins: Iterable[Loaded]) -> list[str]:
+    """Mount each plugin's commands as ``<plugin> …``; returns what went wrong, a line each.
+
+    A plugin gets an empty app of its own, so it can't replace a command of ``app``.
+    """
+    taken = {group.name for group in app.registered_groups}
+    for command in app.registered_commands:
+        function = getattr(command.callback, "__name__", "")
+        taken.add(command.name or function.replace("_", "-"))
+    problems = []
+    for plugin in plugins:
+        for item in plugin.implementations:
+            if item.hook != "commands":
+                continue
+            own = type(app)(name=plugin.entry.name, no_args_is_help=True)
+            arguments = [own] if inspect.signature(item.function).parameters else []
+            try:
+                guarded(
+                    partial(item.function, *arguments),
+                    owner=plugin.entry,
+                    hook="commands",
+                    about="its commands",
+                    settings=Settings(),
+                    authors={},
+                )
+            except TorchinfError as error:
+                problems.append(str(error))
+                continue
+            if plugin.entry.name in taken:
+                problems.append(
+                    f"the commands of plugin {plugin.entry.name!r} are left out: "
+                    "torchinf has a command of that name"
+                )
+            elif own.registered_commands or own.registered_groups:
+                app.add_typer(own)
+    return problems

@@ -1,0 +1,204 @@
+"""The plugins of this process: their states, who owns which scheme, typed hook calls.
+
+A call goes to the owner of the scheme alone; wrappers of other plugins run
+around it, which is how auditing and mirrors are written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from torchinf_core.errors import PluginError, UsageError
+from torchinf_core.host import Host
+from torchinf_core.plugins.boundary import guarded
+from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
+from torchinf_core.plugins.loading import PluginState, sort_out
+from torchinf_core.plugins.mounting import mount
+from torchinf_core.plugins.results import check_fetched, check_hits, check_plan
+from torchinf_core.plugins.table import Table, build
+from torchinf_core.settings import Settings
+from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
+
+if TYPE_CHECKING:
+    import typer
+
+T = TypeVar("T")
+
+
+def load_plugins(settings: Settings) -> Plugins:
+    """The plugins that are installed, without those the settings disable.
+
+    None is imported before it is needed.  The result is shared by all callers
+    in the process as long as ``sys.path`` stays the same.
+    """
+    strict = os.environ.get("TORCHINF_STRICT_PLUGINS", "") not in ("", "0")
+    path: list[object] = list(sys.path)
+    folders = tuple(folder for folder in path if isinstance(folder, str))
+    return _load_plugins(folders, settings.disable, strict)
+
+
+@lru_cache(maxsize=8)
+def _load_plugins(path: tuple[str, ...], disable: tuple[str, ...], strict: bool) -> Plugins:
+    return Plugins(find_entry_points(path), disable=disable, strict=strict)
+
+
+class Plugins:
+    """The installed plugins; made by :func:`load_plugins`.
+
+    Args:
+        entries: what was found.
+        disable: names of plugins to leave alone.
+        strict: raise PluginError on first use when any plugin is neither ok
+            nor disabled.
+    """
+
+    def __init__(
+        self, entries: Sequence[EntryPoint], *, disable: Sequence[str] = (), strict: bool = False
+    ) -> None:
+        self._wanted, self._states = sort_out(entries, disable)
+        self._strict = strict
+        self._lock = RLock()
+        self._loading = False
+        self._table: Table | None = None
+        self._mount_problems: list[str] = []
+
+    # WHAT IS THERE
+
+    def states(self) -> tuple[PluginState, ...]:
+        """What became of each plugin, by name; imports them all."""
+        return self._loaded().states
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A line for each plugin that can't be used, as far as is known; imports none."""
+        states = self._table.states if self._table else self._states
+        unusable = [s for s in states if s.state not in ("ok", "conflict", "disabled")]
+        return (*(str(state) for state in unusable), *self._mount_problems)
+
+    def sources(self) -> tuple[SourceInfo, ...]:
+        """All sources of usable plugins, by plugin name."""
+        return tuple(info for state in self.states() if state.usable for info in state.sources)
+
+    def owner(self, scheme: str) -> str:
+        """Name of the plugin that serves a scheme.
+
+        Raises:
+            UnknownSourceError: none does; the hint says how to get one that would.
+            PluginConflictError: several do.
+        """
+        return self._loaded().owner(scheme).entry.name
+
+    def source(self, scheme: str) -> SourceInfo:
+        """The source a scheme belongs to; raises as :meth:`owner`."""
+        infos = self._loaded().owner(scheme).sources
+        return next(info for info in infos if scheme in info.schemes)
+
+    # HOOK CALLS
+
+    def resolve(self, ref: ModelRef, options: Mapping[str, Json], settings: Settings) -> Plan:
+        """The plan of the plugin that owns ``ref.scheme``, with the notes it made.
+
+        Raises:
+            TorchinfError: as :meth:`owner`, what the plugin raised, or PluginError.
+        """
+
+        def check(result: object, host: Host) -> Plan:
+            plan = check_plan(result, ref)
+            return replace(plan, notes=(*plan.notes, *host.notes)) if host.notes else plan
+
+        arguments = {"ref": ref, "options": dict(options)}
+        return self._call("resolve", (ref.scheme, str(ref)), arguments, settings, check)
+
+    def fetch(self, plan: Plan, into: Path, settings: Settings) -> bool:
+        """True when a plugin wrote the plan's files below ``into``; raises as :meth:`resolve`."""
+        owner = self._loaded().owner(plan.ref.scheme)
+        implemented = any(i.hook == "fetch" and not i.wrapper for i in owner.implementations)
+
+        def check(result: object, host: Host) -> bool:
+            _log_notes(host)
+            return False if result is None and not implemented else check_fetched(result)
+
+        arguments = {"plan": plan, "into": into}
+        where = (plan.ref.scheme, str(plan.ref))
+        return self._call("fetch", where, arguments, settings, check)
+
+    def search(self, scheme: str, pattern: str, limit: int, settings: Settings) -> list[SearchHit]:
+        """At most ``limit`` models of a source that match ``pattern``.
+
+        Raises:
+            UsageError: the source can't be searched.
+            TorchinfError: as :meth:`resolve`.
+        """
+        if not self.source(scheme).searchable:
+            raise UsageError(f"the source {scheme!r} can't be searched")
+
+        def check(result: object, host: Host) -> list[SearchHit]:
+            _log_notes(host)
+            return check_hits(result, limit)
+
+        arguments = {"scheme": scheme, "pattern": pattern, "limit": limit}
+        return self._call("search", (scheme, repr(pattern)), arguments, settings, check)
+
+    def mount(self, app: typer.Typer) -> None:
+        """Mount each plugin's commands as ``<plugin> …``; none replaces what ``app`` has."""
+        self._mount_problems = mount(app, self._loaded().loaded.values())
+
+    # INSIDE
+
+    def _call(
+        self,
+        hook: str,
+        ref: tuple[str, str],
+        arguments: Mapping[str, object],
+        settings: Settings,
+        check: Callable[[Any, Host], T],
+    ) -> T:
+        scheme, about = ref
+        table = self._loaded()
+        owner = table.owner(scheme)
+        call = table.caller(hook, owner)
+        if wrappers := table.wrapping(hook):
+            about += f" (wrapped by {', '.join(wrappers)})"
+        host = Host(settings, owner.entry.name)
+        try:
+            return guarded(
+                lambda: check(call(host=host, **arguments), host),
+                owner=owner.entry,
+                hook=hook,
+                about=about,
+                settings=settings,
+                authors=table.authors,
+            )
+        finally:
+            host.close()
+
+    def _loaded(self) -> Table:
+        with self._lock:
+            if self._table is None:
+                if self._loading:
+                    raise PluginError("a plugin asks for the plugins while it is imported")
+                self._loading = True
+                try:
+                    self._table = build(self._wanted, self._states)
+                finally:
+                    self._loading = False
+        if self._strict and (
+            wrong := [str(s) for s in self._table.states if s.state not in ("ok", "disabled")]
+        ):
+            raise PluginError(
+                f"TORCHINF_STRICT_PLUGINS is set, and the {'; the '.join(wrong)}",
+                hint="torchinf plugins, without that variable, shows what to do",
+            )
+        return self._table
+
+
+def _log_notes(host: Host) -> None:
+    for note in host.notes:
+        host.log.info("%s", note)
