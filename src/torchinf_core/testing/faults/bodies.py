@@ -40,14 +40,20 @@ def garble() -> Fault:
 
 
 def replaced_by(
-    content: bytes, *, etag: str | None = '"other"', heed_if_range: bool = True
+    content: bytes,
+    *,
+    etag: str | None = '"other"',
+    last_modified: str | None = None,
+    heed_if_range: bool = True,
 ) -> Fault:
-    """Another content under another entity tag, as after an upload.
+    """Another content under other validators, as after an upload.
 
     ``heed_if_range=False`` sends parts of it even to a client that asked for
     the rest of the old one.
     """
-    other = Resource(Data(content), etag, None, (("Content-Type", "application/octet-stream"),))
+    other = Resource(
+        Data(content), etag, last_modified, (("Content-Type", "application/octet-stream"),)
+    )
     return Fault(
         "replaced", lambda request, _reply: serve(request, other, heed_if_range=heed_if_range)
     )
