@@ -1,0 +1,1 @@
+"""The ``torchinf`` command.  Empty on purpose: the fast path imports this package."""

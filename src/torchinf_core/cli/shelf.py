@@ -1,0 +1,120 @@
+"""Commands that change which models are stored under which names."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from torchinf_core.cli import output
+from torchinf_core.cli.options import (
+    AsJson,
+    CacheDir,
+    DryRun,
+    Name,
+    Names,
+    Quiet,
+    Verbose,
+    Yes,
+    open_downloader,
+)
+from torchinf_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from torchinf_core.manager import ModelDownloader
+
+
+def remove_command(
+    names: Names,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    cache_dir: CacheDir = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Remove models from the store; `all` removes every one.
+
+    Bytes that other models use stay.
+    """
+    downloader = open_downloader(cache_dir, verbose)
+    everything = names == ["all"]
+    records = [] if everything else [downloader.get_record(name) for name in names]
+    chosen = downloader.registry.names() if everything else [record.name for record in records]
+    chosen = list(dict.fromkeys(chosen))
+    if everything and chosen and not (yes or dry_run):
+        _confirm(f"remove all {output.plural(len(chosen), 'model')} from {downloader.cache_dir}?")
+    before = 0 if dry_run else downloader.get_cache_size()
+    removed = []
+    for name in chosen:
+        if not dry_run:
+            downloader.remove_model(name)
+        removed.append(name)
+        if not (as_json or quiet):
+            output.say(f"{'would remove' if dry_run else 'removed'} {name}")
+    freed = 0 if dry_run else max(before - _collect(downloader), 0)
+    if as_json:
+        output.document({"removed": removed, "dry_run": dry_run, "freed": freed})
+    elif not removed:
+        output.tell("the store holds no model")
+    elif not (dry_run or quiet):
+        output.tell(f"{output.size(freed)} freed")
+
+
+def _collect(downloader: ModelDownloader) -> int:
+    downloader.store.gc(dry_run=False)
+    return downloader.get_cache_size()
+
+
+def rename_command(
+    old: Name,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The new name.", show_default=False)],
+    cache_dir: CacheDir = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Give a stored model another name."""
+    info = open_downloader(cache_dir, verbose).rename(old, new)
+    if as_json:
+        output.document(output.record_json(info.record, info.path))
+    elif not quiet:
+        output.say(f"{old} is now {new}")
+
+
+def tag_command(
+    name: Name,
+    tags: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TAG]...", help="Tags to add.", show_default=False),
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remove",
+            "-r",
+            metavar="TAG",
+            help="A tag to take away; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    cache_dir: CacheDir = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Add tags to a stored model, or remove them; with neither, show them."""
+    info = open_downloader(cache_dir, verbose).tag(name, add=tags or (), remove=remove or ())
+    if as_json:
+        output.document({"name": info.name, "tags": list(info.tags)})
+    elif not quiet:
+        output.say(", ".join(info.tags) or "(no tags)")
+
+
+def _confirm(question: str) -> None:
+    """Go on only after a yes; never ask where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"{question} nobody can answer that here", hint="--yes answers it")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(2)

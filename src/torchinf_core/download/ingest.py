@@ -1,0 +1,227 @@
+"""From a checked plan to verified blobs: fetch what is missing, unpack, look inside."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from torchinf_core import transfer
+from torchinf_core.errors import OfflineError, PluginContractError
+from torchinf_core.plugins import Plugins
+from torchinf_core.refs import redact
+from torchinf_core.settings import Settings
+from torchinf_core.store import Store
+from torchinf_core.types import Event, Plan, RemoteFile, StoredFile, Trust
+from torchinf_core.verify import archives, check_digests, check_path, hash_file, sniff
+
+_RANK = ("none", "recorded", "published", "pinned")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """Blobs that hold a model, not yet published under a name.
+
+    Attributes:
+        files: sorted by path; their blobs are in the store.
+        format: of the main file, or None.
+        trust: the highest level of the plan and of any file.
+        verified: the weakest of the files' verifications.
+        notes: what the look inside showed that the user should know.
+        fetched: bytes of the files that were not in the store before.
+    """
+
+    files: tuple[StoredFile, ...]
+    format: str | None
+    trust: Trust
+    verified: str
+    fetched: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Have:
+    file: RemoteFile
+    sha256: str
+    size: int
+    validator: str | None
+    verified: str
+    fetched: bool
+
+
+def missing(plan: Plan, store: Store) -> list[RemoteFile]:
+    """Files of the plan whose bytes the store lacks or can't recognise."""
+    return [
+        file
+        for file in plan.files
+        if file.sha256 is None or not store.has_blob(file.sha256, file.size)
+    ]
+
+
+def ingest(
+    plan: Plan,
+    store: Store,
+    plugins: Plugins,
+    settings: Settings,
+    on_event: Callable[[Event], None],
+) -> Ingested:
+    """Bring every file of the plan into the store as a verified blob.
+
+    Raises:
+        OfflineError, NetworkError, IntegrityError, FormatError, StoreError:
+            see the modules that do the work; nothing is published then.
+    """
+    have = _obtain(plan, store, plugins, settings, on_event)
+    files: list[StoredFile] = []
+    level = plan.trust
+    for item in have:
+        if item.file.unpack:
+            files += _unpack(item, store, settings)
+        else:
+            url = redact(item.file.url)
+            files.append(
+                StoredFile(item.file.path, item.size, item.sha256, None, url, item.validator)
+            )
+    paths = {entry.path for entry in files}
+    looked_at, absent = [], list[str]()
+    for entry in files:
+        sniffed = sniff(store.blob(entry.sha256), entry.path)
+        level = max(level, sniffed.trust)
+        folder = PurePosixPath(entry.path).parent
+        absent += [
+            f"{entry.path} reads {name}, which is not among the model's files"
+            for name in sniffed.external
+            if (folder / name).as_posix() not in paths
+        ]
+        looked_at.append(replace(entry, format=sniffed.format))
+    looked_at.sort(key=lambda entry: entry.path)
+    verified = min((item.verified for item in have), key=_RANK.index, default="recorded")
+    return Ingested(
+        files=tuple(looked_at),
+        format=plan.format or _main_format(looked_at),
+        trust=level,
+        verified="pinned" if plan.ref.sha256 else verified,
+        fetched=sum(item.size for item in have if item.fetched),
+        notes=tuple(absent),
+    )
+
+
+def _obtain(
+    plan: Plan,
+    store: Store,
+    plugins: Plugins,
+    settings: Settings,
+    on_event: Callable[[Event], None],
+) -> list[_Have]:
+    needed = missing(plan, store)
+    have = [
+        _Have(
+            file,
+            file.sha256,
+            store.blob(file.sha256).stat().st_size,
+            file.validator,
+            "published",
+            fetched=False,
+        )
+        for file in plan.files
+        if file.sha256 is not None and file not in needed
+    ]
+    if not needed:
+        return have
+    if settings.offline and not all(file.url.startswith("file:") for file in needed):
+        raise OfflineError(
+            f"{redact(str(plan.ref))} is not in the store, and offline mode forbids fetching it",
+            hint="run without --offline (and without TORCHINF_OFFLINE)",
+        )
+    written = _fetched_by_plugin(plan, store, plugins, settings)
+    if written is not None:
+        return written
+    results = transfer.fetch(needed, store, settings, on_event)
+    return have + [
+        _Have(
+            file, got.sha256, got.size, got.validator or file.validator, got.verified, fetched=True
+        )
+        for file, got in zip(needed, results, strict=True)
+    ]
+
+
+def _fetched_by_plugin(
+    plan: Plan, store: Store, plugins: Plugins, settings: Settings
+) -> list[_Have] | None:
+    """What the source's own ``fetch`` wrote, as blobs; None when the core is to transfer."""
+    with store.staging() as into:
+        if not plugins.fetch(plan, into, settings):
+            return None
+        found = _regular_files(into, plan)
+        planned = {file.path: file for file in plan.files}
+        if found != planned.keys():
+            wrong = ", ".join(sorted(found ^ planned.keys())[:5])
+            raise PluginContractError(
+                f"fetching {redact(str(plan.ref))} did not write exactly the planned files: {wrong}"
+            )
+        have = []
+        for path, file in planned.items():
+            sha256, size = _into_blob(into / path, store, file)
+            known = bool(file.sha256 or file.git_sha1)
+            have.append(
+                _Have(
+                    file,
+                    sha256,
+                    size,
+                    file.validator,
+                    "published" if known else "recorded",
+                    fetched=True,
+                )
+            )
+        return have
+
+
+def _regular_files(root: Path, plan: Plan) -> set[str]:
+    found = set()
+    for folder, folders, names in os.walk(root):
+        for name in [*names, *folders]:
+            path = os.path.join(folder, name)
+            mode = os.lstat(path).st_mode
+            if stat.S_ISDIR(mode):
+                continue
+            if not stat.S_ISREG(mode):
+                raise PluginContractError(
+                    f"fetching {redact(str(plan.ref))} wrote {name!r}, which is no regular file"
+                )
+            found.add(Path(path).relative_to(root).as_posix())
+    return found
+
+
+def _into_blob(path: Path, store: Store, file: RemoteFile | None) -> tuple[str, int]:
+    sha256, size = hash_file(path)
+    if file is not None:
+        check_digests(file, sha256, size, None)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    store.add_blob(path, sha256)
+    return sha256, size
+
+
+def _unpack(item: _Have, store: Store, settings: Settings) -> list[StoredFile]:
+    """The members of an archive as blobs; the archive itself is left to gc."""
+    base = PurePosixPath(item.file.path).parent
+    files = []
+    with store.staging() as into:
+        members = archives.unpack(
+            store.blob(item.sha256), into, strip=item.file.strip, max_bytes=settings.max_bytes
+        )
+        for member in members:
+            sha256, size = _into_blob(into / member, store, None)
+            files.append(StoredFile(check_path((base / member).as_posix()), size, sha256))
+    return files
+
+
+def _main_format(files: list[StoredFile]) -> str | None:
+    """The format of the largest file that has one."""
+    known = [file for file in files if file.format is not None]
+    return max(known, key=lambda file: file.size).format if known else None

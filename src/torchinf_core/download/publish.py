@@ -1,0 +1,106 @@
+"""Room, locks, bytes, files, record: the part of a download that writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+from torchinf_core import __version__
+from torchinf_core.download import sameness
+from torchinf_core.download.ingest import Ingested, ingest, missing
+from torchinf_core.download.job import Job, Outcome, Resolved, timestamp
+from torchinf_core.download.resolve import is_here
+from torchinf_core.refs import redact
+from torchinf_core.store import generation
+from torchinf_core.types import Event, Plan, Record
+
+
+def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outcome | None:
+    """Fetch what is missing and put the record in place.
+
+    Of several processes that want the same content one fetches and the others
+    wait for it; that saves bandwidth and nothing else depends on it.
+
+    Args:
+        job: the request and its surroundings.
+        found: what the source offers, and the record it replaces.
+        again: publish even if the name already has this content.
+
+    Returns:
+        The outcome, or None when another process published the content first.
+    """
+    store, plan = job.store, found.plan
+    store.prepare()
+    store.check_space(sum(file.size or 0 for file in missing(plan, store)))
+
+    def waiting(holder: str) -> None:
+        job.on_event(Event("note", message=f"waiting for {holder}"))
+
+    with store.lease(), store.single_flight(_content_key(plan), waiting=waiting):
+        if _done_meanwhile(job, found):
+            return None
+        ingested = ingest(plan, store, found.plugins, job.settings, job.on_event)
+        sameness.check_recorded(ingested.files, found.strict)
+        # Two contents may race for one name: the second must see the first.
+        with store.single_flight(hashlib.sha256(b"name:" + found.name.encode()).hexdigest()):
+            if _done_meanwhile(job, found) and not again:
+                return None
+            record = _record(job, found, ingested)
+            record = replace(record, files=store.materialise(record.name, record.files))
+            job.registry.put(record)
+    job.on_event(Event("done", done=record.size, total=record.size))
+    return Outcome(
+        record,
+        store.model_path(record),
+        hit=False,
+        notes=(*plan.notes, *ingested.notes),
+        fetched=ingested.fetched,
+    )
+
+
+def _done_meanwhile(job: Job, found: Resolved) -> bool:
+    """Another process may have published the name since it was looked at."""
+    now = job.registry.find(found.name)
+    if now is None or now == found.existing:
+        return False
+    same_ref = sameness.same_request(found.plan, found.source, now)
+    return is_here(job, replace(found, same_ref=same_ref), now)
+
+
+def _content_key(plan: Plan) -> str:
+    """Equal for plans of equal content, whatever name each will get."""
+    text = json.dumps([[f.path, f.url, f.size, f.sha256, f.validator] for f in plan.files])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _record(job: Job, found: Resolved, ingested: Ingested) -> Record:
+    request, plan, now = job.request, found.plan, timestamp()
+    metadata = dict(plan.metadata)
+    if any(file.unpack for file in plan.files):
+        metadata[sameness.ARCHIVES] = sameness.archive_marks(plan)
+    before = found.existing if found.same_ref else None
+    tags = (*plan.tags, *(before.tags if before else ()), *request.tags)
+    return Record(
+        name=found.name,
+        source=found.source,
+        ref=job.shown,
+        model_id=redact(plan.ref.locator),
+        requested_revision=request.ref.revision,
+        revision=plan.revision,
+        files=ingested.files,
+        generation=generation(ingested.files),
+        format=ingested.format,
+        trust=ingested.trust,
+        trusted=None,
+        verified=ingested.verified,
+        task=request.task or (before.task if before else None) or plan.task,
+        description=request.description or plan.description,
+        license=plan.license,
+        tags=tuple(dict.fromkeys(tags)),
+        metadata=metadata,
+        request_key=request.key,
+        created=before.created if before else now,
+        updated=now,
+        torchinf_version=__version__,
+    )
