@@ -5,11 +5,14 @@ looks at.  :mod:`~torchinf_core.verify.archives` is imported by name, where an
 archive is to be unpacked.
 """
 
+from torchinf_core.verify.content import sniff
 from torchinf_core.verify.digests import check_digests, hash_file, hash_git_blob
 from torchinf_core.verify.paths import check_path, fold_path, safe_filename
 from torchinf_core.verify.plan import check_plan
+from torchinf_core.verify.sniffed import Sniffed
 
 __all__ = [
+    "Sniffed",
     "check_digests",
     "check_path",
     "check_plan",
@@ -17,4 +20,5 @@ __all__ = [
     "hash_file",
     "hash_git_blob",
     "safe_filename",
+    "sniff",
 ]
