@@ -85,6 +85,6 @@ def test_an_idle_connection_takes_half_of_the_longest_rest() -> None:
 
 
 def test_a_rest_of_a_few_blocks_is_left_to_its_connection() -> None:
-    schedule = Schedule(30, 10)
+    schedule = Schedule(70, 10)
     assert schedule.take(1) is not None
     assert schedule.take(2) is None

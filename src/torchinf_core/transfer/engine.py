@@ -148,6 +148,18 @@ class Transfer:
             self.workers[thread] = worker
         thread.start()
 
+    def abandon(self, thread: threading.Thread, worker: Worker) -> None:
+        """Go on without a worker that may hang for long; its bytes become free again."""
+        with self.change:
+            if self.workers.pop(thread, None) is None:
+                return
+        worker.wanted = False
+        span, worker.span = worker.span, None
+        if span is not None and self.schedule is not None:
+            self.schedule.give_back(span)
+        if worker.answer is not None:
+            worker.answer.kick()
+
     def resign(self) -> bool:
         """Whether the calling worker may end, because others go on."""
         with self.change:

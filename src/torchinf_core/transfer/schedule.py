@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 import time
 
-SHARE = 4
+SHARE = 3
 """A span is at most the rest of the file divided by this and the connections."""
-LARGEST = 16 << 20
+SMALLEST, LARGEST = 4, 16 << 20
+"""Blocks and bytes of a span, where the file is large enough."""
 
 
 class Span:
@@ -68,8 +69,7 @@ class Schedule:
             start, end = self._free[0]
             if workers > 1:
                 rest = sum(stop - begin for begin, stop in self._free)
-                share = min(rest // (workers * SHARE), LARGEST) // self.block * self.block
-                end = min(end, start + max(share, self.block))
+                end = min(end, start + self._share(rest, workers))
             if end == self._free[0][1]:
                 self._free.pop(0)
             else:
@@ -82,8 +82,7 @@ class Schedule:
         """Leave each active span a short rest only, so that others can help."""
         with self._lock:
             for span in self.active:
-                share = min(span.left // (workers * SHARE), LARGEST)
-                end = self._align(span.pos + max(share, self.block))
+                end = self._align(span.pos + self._share(span.left, workers))
                 if end < span.end:
                     self._free.append((end, span.end))
                     span.end = end
@@ -106,13 +105,17 @@ class Schedule:
     def _steal(self) -> Span | None:
         """The second half of the largest active span, when that is worth a request."""
         victim = max(self.active, key=lambda span: span.left, default=None)
-        if victim is None or victim.left < 4 * self.block:
+        if victim is None or victim.left < 2 * SMALLEST * self.block:
             return None
         middle = self._align(victim.pos + victim.left // 2)
         span = Span(middle, victim.end)
         victim.end = middle
         self.active.append(span)
         return span
+
+    def _share(self, rest: int, workers: int) -> int:
+        share = min(rest // (workers * SHARE), LARGEST) // self.block
+        return max(share, SMALLEST) * self.block
 
     def _align(self, offset: int) -> int:
         return -(-offset // self.block) * self.block

@@ -1,24 +1,26 @@
 """How many connections one file gets, decided by what is measured while it arrives.
 
 One connection to begin with.  If neither the processor nor the disk holds it
-back, four times as many are tried; they stay only if the total rate rises, and
-then four times as many again.  Many connections help where each is held back by
-the server or by latency, and harm elsewhere.
+back, all that are allowed are tried for two round trips; as many stay as the
+total rate rose by, and none when it did not.  Many connections help where each
+is held back by the server or by latency, and harm elsewhere.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torchinf_core.transfer.engine import Transfer
 
-FACTOR = 4
 WINDOW = 0.03
-"""Seconds of one measurement, at least; two round trips if that is longer."""
+"""Seconds of one measurement, at least; the time to an answer if that is longer."""
 GAIN = 1.25
 """The total rate must rise by this factor for further connections to stay."""
+SPARE = 1.5
+"""Connections kept for each that the rise of the rate accounts for."""
 BUSY = 0.7
 """Processor seconds per second from which the network is not what limits."""
 REST = 10.0
@@ -36,7 +38,6 @@ class Tuner:
     def __init__(self, transfer: Transfer, start: int) -> None:
         self.transfer = transfer
         self.best = 1
-        self._goal = 1
         self._rate = 0.0
         self._until = 0.0
         self._mark: tuple[float, int, float, float] | None = None
@@ -50,7 +51,7 @@ class Tuner:
         transfer, now = self.transfer, time.monotonic()
         if transfer.schedule is None:
             return SLOW_TICK
-        self._kick_stalled(now)
+        self._replace_stalled(now)
         if now < self._until:
             return min(FAST_TICK if self._judging else SLOW_TICK, self._until - now)
         if self._mark is None:
@@ -58,28 +59,31 @@ class Tuner:
                 self._mark = self._sample(now)
             return FAST_TICK
         elapsed = now - self._mark[0]
-        if elapsed < max(WINDOW, 2 * transfer.requester.latency):
+        if elapsed < max(WINDOW, transfer.requester.latency):
             return FAST_TICK
         rate = (transfer.received - self._mark[1]) / elapsed
         held_back = self._held_back(elapsed)
         self._mark = None
-        if self._judging and rate < self._rate * GAIN:
-            self._judging = False
-            self._shrink(self.best)
-            self._until = now + REST
-            return SLOW_TICK
         if self._judging:
-            self.best = self._goal
-        self._judging, self._rate = False, rate
-        step = min(self.best * FACTOR, transfer.most)
-        if held_back or step <= self.best or not self._may_use(step) or not self._pays(rate):
-            self._until = now + (REST if step <= self.best else 10 * WINDOW)
+            self._judge(rate / max(self._rate, 1.0), now)
+            return SLOW_TICK
+        most = transfer.most
+        if held_back or most <= self.best or not self._may_use(most) or not self._pays(rate):
+            self._until = now + (REST if most <= self.best else 10 * WINDOW)
             self._keep()
             return SLOW_TICK
-        self._judging = True
-        self._until = now + 2 * transfer.requester.latency
-        self._reach(step)
+        self._judging, self._rate = True, rate
+        self._until = now + transfer.requester.latency
+        self._reach(most)
         return FAST_TICK
+
+    def _judge(self, gain: float, now: float) -> None:
+        """Keep as many connections as pay, with some to spare."""
+        self._judging = False
+        self._until = now + REST
+        if gain >= GAIN:
+            self.best = min(self.transfer.most, math.ceil(self.best * gain * SPARE))
+        self._shrink(self.best)
 
     def _sample(self, now: float) -> tuple[float, int, float, float]:
         return now, self.transfer.received, time.process_time(), self.transfer.sink.waited
@@ -110,14 +114,12 @@ class Tuner:
     def _reach(self, goal: int) -> None:
         transfer = self.transfer
         assert transfer.schedule is not None
-        self._goal = goal
         transfer.sink.grow(goal + 8)
         transfer.schedule.cut(goal)
         for _ in range(goal - len(transfer.workers)):
             transfer.add_worker()
 
     def _shrink(self, goal: int) -> None:
-        self._goal = goal
         with self.transfer.change:
             for worker in list(self.transfer.workers.values())[goal:]:
                 worker.wanted = False
@@ -129,14 +131,14 @@ class Tuner:
             for _ in range(min(self.best, transfer.most) - len(transfer.workers)):
                 transfer.add_worker()
 
-    def _kick_stalled(self, now: float) -> None:
+    def _replace_stalled(self, now: float) -> None:
+        """Give the bytes of a connection that stands still to another one."""
         transfer = self.transfer
         with transfer.change:
-            workers = list(transfer.workers.values())
-        if len(workers) < 2:
+            workers = list(transfer.workers.items())
+        if len(workers) < 2 and self.best < 2:
             return
-        for worker in workers:
-            span, answer = worker.span, worker.answer
-            if span is not None and answer is not None and now - span.moved > STALL:
-                span.moved = now
-                answer.kick()
+        for thread, worker in workers:
+            if worker.span is not None and now - worker.span.moved > STALL:
+                transfer.abandon(thread, worker)
+                transfer.add_worker()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import struct
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ from torchinf_core.settings import Settings
 
 HEAD_LIMIT = 64 * 1024
 """Most bytes of an answer's head."""
+NAP = 0.5
+"""Seconds after which a read returns with less than it was asked for."""
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})")
 
@@ -53,15 +56,56 @@ class Lane:
     httpx closes the socket.
     """
 
-    __slots__ = ("body", "opener", "origin", "sock")
+    __slots__ = ("body", "opener", "origin", "patience", "sock")
 
     def __init__(
-        self, sock: socket.socket, origin: str, opener: httpx.Response, body: Iterator[bytes]
+        self,
+        sock: socket.socket,
+        origin: str,
+        opener: httpx.Response,
+        body: Iterator[bytes],
+        idle_timeout: float,
     ) -> None:
         self.sock = sock
+        self.patience = 1
+        if isinstance(sock, ssl.SSLSocket):
+            sock.settimeout(idle_timeout)
+        else:
+            nap = min(NAP, idle_timeout)
+            self.patience = max(1, round(idle_timeout / nap))
+            sock.settimeout(None)
+            pause = struct.pack("ll", int(nap), int(nap % 1 * 1_000_000))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, pause)
         self.origin = origin
         self.opener = opener
         self.body = body
+
+    def receive(self, view: memoryview) -> int:
+        """Fill ``view``; fewer bytes when the connection ended or is slow.
+
+        One system call fills a block on a plain socket: the thread wakes, and takes
+        the interpreter's lock, once a block instead of once a packet.
+
+        Raises:
+            TimeoutError: when nothing came for the idle time-out.
+        """
+        if isinstance(self.sock, ssl.SSLSocket):
+            return self.sock.recv_into(view)
+        for _ in range(self.patience):
+            try:
+                return self.sock.recv_into(view, len(view), socket.MSG_WAITALL)
+            except BlockingIOError:
+                continue
+        raise TimeoutError
+
+    def receive_some(self) -> bytes:
+        """What has arrived, at most :data:`HEAD_LIMIT` bytes; ``b""`` at the end."""
+        for _ in range(self.patience):
+            try:
+                return self.sock.recv(HEAD_LIMIT)
+            except BlockingIOError:
+                continue
+        raise TimeoutError
 
     def close(self) -> None:
         """End the connection."""
@@ -148,7 +192,7 @@ class Answer:
             view[:count] = self._buffered[:count]
             self._buffered = self._buffered[count:]
             return count
-        return self.lane.sock.recv_into(view) if self.lane is not None else 0
+        return self.lane.receive(view) if self.lane is not None else 0
 
     def _broken(self, error: Exception | None) -> BrokenError:
         where = redact(self.url)
@@ -323,8 +367,7 @@ class Wire:
         body = response.iter_bytes() if answer.encoded else response.iter_raw()
         answer._chunks = body  # noqa: SLF001
         if isinstance(sock, socket.socket) and self._plain(answer, response, target, sock):
-            sock.settimeout(self.settings.idle_timeout)
-            answer.lane = Lane(sock, origin, response, body)
+            answer.lane = Lane(sock, origin, response, body, self.settings.idle_timeout)
         return answer
 
     def _plain(
@@ -356,7 +399,7 @@ def _ask(lane: Lane, target: httpx.URL, headers: Mapping[str, str]) -> Answer:
     while True:
         event = state.next_event()
         if event is h11.NEED_DATA:
-            data = lane.sock.recv(HEAD_LIMIT)
+            data = lane.receive_some()
             if not data:
                 raise ConnectionResetError("closed before it answered")
             state.receive_data(data)

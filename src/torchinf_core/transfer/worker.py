@@ -35,6 +35,8 @@ class Worker:
             error = raised
         except BrokenError as raised:
             error = raised.final
+        except _AbandonedError:
+            pass
         finally:
             self._drop_buffer()
             if not (isinstance(error, RestartError) and error.answer is self.answer):
@@ -49,11 +51,14 @@ class Worker:
                 if self.span is None:
                     return
                 self.span.moved = time.monotonic()
+            span = self.span
             try:
                 if self.answer is None:
-                    self.answer = transfer.requester.ask(self.span.pos, self.span.end)
-                self._pump(self.answer, self.span)
+                    self.answer = transfer.requester.ask(span.pos, span.end)
+                    self._stay_with(span)
+                self._pump(self.answer, span)
             except BrokenError as error:
+                self._stay_with(span)
                 self._drop_answer()
                 if schedule is None:
                     transfer.requester.pause(error)
@@ -65,7 +70,7 @@ class Worker:
             self._drop_answer()
             if schedule is None:
                 return
-            schedule.finish(self.span)
+            schedule.finish(span)
             self.span = None
         if self.span is not None and schedule is not None:
             schedule.give_back(self.span)
@@ -81,6 +86,7 @@ class Worker:
                 buffer = self._buffer = sink.acquire(span.pos // block)
             room = min(block - buffer.filled, span.end - span.pos, gulp)
             count = answer.readinto(buffer.view[buffer.filled : buffer.filled + room])
+            self._stay_with(span)
             if count == 0:
                 if transfer.schedule is not None:
                     raise BrokenError(network_error("the answer was too short"))
@@ -92,6 +98,10 @@ class Worker:
             if buffer.filled == block or span.pos == span.end:
                 self._put(buffer)
             transfer.progress(count)
+
+    def _stay_with(self, span: Span) -> None:
+        if self.span is not span:
+            raise _AbandonedError
 
     def _put(self, buffer: Buffer) -> None:
         self._buffer = None
@@ -109,3 +119,7 @@ class Worker:
         if self.answer is not None:
             self.answer.close()
             self.answer = None
+
+
+class _AbandonedError(Exception):
+    """The transfer went on without this worker, which stood still for too long."""
