@@ -164,8 +164,9 @@ def _without_secrets(text: str, settings: Settings | None) -> str:
 
 def _summary(result: object) -> str:
     if isinstance(result, Plan):
-        size = "size unknown" if result.size is None else f"{result.size} bytes"
-        return f"Plan {result.name!r}: {len(result.files)} files, {size}, {result.revision!r}"
+        size = "unknown size" if result.size is None else f"{result.size} bytes"
+        files = f"{size} in {len(result.files)} files"
+        return f"Plan {result.name!r}, {files}, revision {result.revision!r}"
     if isinstance(result, (list, tuple)):
         return f"{len(result)} of {type(result[0]).__name__}" if result else "nothing"
     return repr(result)

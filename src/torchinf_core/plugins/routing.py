@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +26,8 @@ from torchinf_core.settings import Settings
 from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import typer
 
 T = TypeVar("T")
