@@ -6,10 +6,10 @@ nothing and never loads a framework.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
 
+# typing takes longer to import than a warm answer of the command line takes.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from torchinf_core.errors import (
         AccessDeniedError,

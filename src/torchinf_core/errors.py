@@ -19,7 +19,11 @@ Exit code 1 is a bug in torchinf; 130 and 143 are an interrupt.  Every message
 says what happened and on what; ``hint`` says what to do next.
 """
 
-from typing import ClassVar
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class TorchinfError(Exception):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -211,14 +212,10 @@ class ModelDownloader:
 
     def clear_cache(self) -> list[str]:
         """Forget all models; their names are returned."""
-        names = self.registry.names()
         removed = []
-        for name in names:
-            try:
-                self.registry.remove(name)
-            except NotCachedError:
-                continue  # another process was faster
-            removed.append(name)
+        for name in self.registry.names():
+            with suppress(NotCachedError):  # another process was faster
+                removed.append(self.registry.remove(name).name)
         return removed
 
     def get_cache_size(self) -> int:

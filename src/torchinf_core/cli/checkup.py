@@ -39,7 +39,7 @@ class Finding:
 
 def examine(downloader: ModelDownloader) -> list[Finding]:
     """Look at everything; a check that breaks is itself a finding."""
-    findings = []
+    findings: list[Finding] = []
     for check in CHECKS:
         try:
             findings += check(downloader)

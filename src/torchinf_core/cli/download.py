@@ -195,8 +195,7 @@ def download_command(
         for text in outcome.notes:
             output.note(text)
         how = "already here" if outcome.hit else f"verified ({record.verified})"
-        what = f"{output.plural(len(record.files), 'file')}, {output.size(record.size)}"
-        output.tell(f"{record.name}: {what}, {how}")
+        output.tell(output.summary(record.name, len(record.files), record.size, how))
     output.say(path)
 
 

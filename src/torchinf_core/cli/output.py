@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
 
+# The fast path imports this module, and typing takes as long as all it does.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TextIO
+
     from torchinf_core.types import Json, Record
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -33,6 +36,11 @@ def size(count: int | None) -> str:
 def plural(count: int, word: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def summary(name: str, files: int, total: int, state: str) -> str:
+    """The line that ends a download."""
+    return f"{name}: {plural(files, 'file')}, {size(total)}, {state}"
 
 
 def day(timestamp: str) -> str:

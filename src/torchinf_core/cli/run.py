@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import sys
@@ -95,8 +96,8 @@ def _usage_error(args: list[str], error: click.ClickException) -> int:
     possible = getattr(error, "possibilities", None)
     if isinstance(error, click.NoSuchOption):
         message = f"there is no option {error.option_name}"
-        if possible:
-            hint = f"did you mean {' or '.join(sorted(possible)[:3])}?"
+        if possible and (near := difflib.get_close_matches(error.option_name, possible, n=1)):
+            hint = f"did you mean {near[0]}?"
     context = getattr(error, "ctx", None)
     if not hint and context is not None:
         hint = f"{context.command_path} --help shows what it takes"
@@ -143,7 +144,7 @@ def _drop_stdout() -> None:
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, AttributeError):
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,10 +19,7 @@ from torchinf_core.cli.options import (
     Yes,
     open_downloader,
 )
-from torchinf_core.errors import UsageError
-
-if TYPE_CHECKING:
-    from torchinf_core.manager import ModelDownloader
+from torchinf_core.errors import TorchinfError, UsageError
 
 
 def remove_command(
@@ -40,31 +37,28 @@ def remove_command(
     """
     downloader = open_downloader(cache_dir, verbose)
     everything = names == ["all"]
-    records = [] if everything else [downloader.get_record(name) for name in names]
-    chosen = downloader.registry.names() if everything else [record.name for record in records]
-    chosen = list(dict.fromkeys(chosen))
+    chosen = [downloader.get_record(name).name for name in names] if not everything else []
+    chosen = downloader.registry.names() if everything else list(dict.fromkeys(chosen))
     if everything and chosen and not (yes or dry_run):
-        _confirm(f"remove all {output.plural(len(chosen), 'model')} from {downloader.cache_dir}?")
-    before = 0 if dry_run else downloader.get_cache_size()
+        _confirm(f"remove all {len(chosen)} from {downloader.cache_dir}")
+    failed: TorchinfError | None = None
     removed = []
     for name in chosen:
-        if not dry_run:
-            downloader.remove_model(name)
+        try:
+            if not dry_run:
+                downloader.remove_model(name)
+        except TorchinfError as error:
+            failed = error
+            continue
         removed.append(name)
         if not (as_json or quiet):
             output.say(f"{'would remove' if dry_run else 'removed'} {name}")
-    freed = 0 if dry_run else max(before - _collect(downloader), 0)
     if as_json:
-        output.document({"removed": removed, "dry_run": dry_run, "freed": freed})
-    elif not removed:
+        output.document({"removed": removed, "dry_run": dry_run})
+    elif not chosen:
         output.tell("the store holds no model")
-    elif not (dry_run or quiet):
-        output.tell(f"{output.size(freed)} freed")
-
-
-def _collect(downloader: ModelDownloader) -> int:
-    downloader.store.gc(dry_run=False)
-    return downloader.get_cache_size()
+    if failed is not None:
+        raise failed
 
 
 def rename_command(
@@ -114,7 +108,7 @@ def tag_command(
 
 def _confirm(question: str) -> None:
     """Go on only after a yes; never ask where nobody can answer."""
-    if not sys.stdin.isatty():
-        raise UsageError(f"{question} nobody can answer that here", hint="--yes answers it")
-    if not typer.confirm(question, err=True):
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(f"{question}: nobody is here to confirm that", hint="--yes confirms it")
+    if not typer.confirm(f"{question}?", err=True):
         raise typer.Exit(2)

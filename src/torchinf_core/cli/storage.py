@@ -94,8 +94,8 @@ def fsck_command(
 ) -> None:
     """Check the store as a whole, and repair it.
 
-    Every blob is hashed, so this takes a while.  Damaged content is set aside;
-    downloading the model again fetches it anew.
+    Nothing is hashed; torchinf verify does that.  A model that lacks content is
+    fetched anew by downloading it again.
     """
     problems = open_downloader(cache_dir, verbose).store.fsck(repair=repair)
     if as_json:

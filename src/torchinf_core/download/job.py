@@ -78,7 +78,7 @@ class Resolved:
     Attributes:
         plan: what the source offers.
         name: the name the model gets.
-        source: the source's canonical scheme.
+        source: what records call the source.
         plugins: that resolved it and may fetch it.
         same_ref: True when ``existing`` came from the same model of the same source.
         existing: the record that has the name now, or None.

@@ -97,7 +97,8 @@ def _obtain(job: Job) -> Outcome:
         existing = replace(existing, request_key=job.request.key)
         job.registry.put(existing)
     outcome = _known(job, existing)
-    return replace(outcome, notes=(*found.plan.notes, *outcome.notes))
+    current = (f"{existing.name!r} is up to date",) if job.request.update else ()
+    return replace(outcome, notes=(*found.plan.notes, *current, *outcome.notes))
 
 
 def _label(job: Job, record: Record) -> Record:

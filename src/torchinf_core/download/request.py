@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torchinf_core.errors import OptionError, RefError
-from torchinf_core.refs import check_name, join_words, parse_ref
+from torchinf_core.refs import URL_SCHEMES, check_name, join_words, parse_ref
 from torchinf_core.settings import Settings
 from torchinf_core.types import Json, ModelRef
 from torchinf_core.warm import request_key
@@ -128,21 +128,26 @@ def _with_candidates(error: RefError, text: str, settings: Settings) -> RefError
     word = text.strip()
     if not _BARE_WORD.fullmatch(word) or word.startswith("."):
         return error
+    from torchinf_core.known import FIRST_PARTY
     from torchinf_core.plugins import load_plugins
 
-    schemes = [
-        source.schemes[0]
-        for source in load_plugins(settings).sources()
-        if source.schemes and not _takes_urls(source.examples)
+    sources = load_plugins(settings).sources()
+    schemes = [info.schemes[0] for info in sources if not _takes_urls(info.schemes)]
+    here = {scheme for info in sources for scheme in info.schemes}
+    absent = [
+        plugin
+        for plugin in FIRST_PARTY
+        if not here.intersection(plugin.schemes) and not _takes_urls(plugin.schemes)
     ]
-    if not schemes:
+    candidates = [f"torchinf download {scheme}:{word}" for scheme in schemes]
+    candidates += [f"torchinf download {p.schemes[0]}:{word} after {p.install}" for p in absent]
+    if not candidates:
         return error
-    candidates = " or ".join(f"{scheme}:{word}" for scheme in schemes)
     return RefError(
         f"{word!r} does not say where the model comes from, and no file of that name is here",
-        hint=f"torchinf download {candidates}",
+        hint=", or ".join(candidates),
     )
 
 
-def _takes_urls(examples: Sequence[str]) -> bool:
-    return bool(examples) and all("://" in text or text[0] in "./~" for text in examples)
+def _takes_urls(schemes: Sequence[str]) -> bool:
+    return any(scheme in (*URL_SCHEMES, "file") for scheme in schemes)

@@ -11,8 +11,8 @@ from torchinf_core.download.job import Job, Resolved
 from torchinf_core.download.options import select_options
 from torchinf_core.errors import IntegrityError
 from torchinf_core.plugins import load_plugins
-from torchinf_core.refs import redact, suggest_name
-from torchinf_core.types import Event, ModelRef, Plan, Record
+from torchinf_core.refs import URL_SCHEMES, redact, suggest_name
+from torchinf_core.types import Event, ModelRef, Plan, Record, SourceInfo
 from torchinf_core.verify import check_plan
 
 _log = logging.getLogger("torchinf.download")
@@ -46,14 +46,21 @@ def resolve(job: Job, ref: ModelRef) -> Resolved:
     )
     job.on_event(Event("resolved", total=plan.size, message=name))
     existing = job.registry.find(name)
+    word = source_word(source)
     return Resolved(
         plan=plan,
         name=name,
-        source=source.schemes[0],
+        source=word,
         plugins=plugins,
         existing=existing,
-        same_ref=existing is not None and sameness.same_request(plan, source.schemes[0], existing),
+        same_ref=existing is not None and sameness.same_request(plan, word, existing),
     )
+
+
+def source_word(source: SourceInfo) -> str:
+    """What records call a source: its canonical scheme, ``url`` for URLs and paths."""
+    scheme = source.schemes[0]
+    return "url" if scheme in (*URL_SCHEMES, "file") else scheme
 
 
 def is_here(job: Job, found: Resolved, existing: Record) -> bool:
