@@ -10,6 +10,7 @@ that are chunked, encoded or proxied are read through httpx as usual.
 from __future__ import annotations
 
 import re
+import select
 import socket
 import ssl
 import struct
@@ -17,7 +18,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import h11
 import httpx
@@ -264,9 +265,7 @@ class Wire:
             location = answer.headers.get("location")
             if answer.status in (301, 302, 303, 307, 308) and location:
                 answer.close()
-                target = urljoin(url, location)
-                http.refuse_downgrade(url, target)
-                url = target
+                url = _follow(url, location)
                 continue
             answer.close()
             error = http.status_error(answer.status, url, dict(answer.headers))
@@ -337,6 +336,9 @@ class Wire:
                 lane = lanes.pop() if lanes else None
             if lane is None:
                 return None
+            if not _is_quiet(lane.sock):
+                lane.close()
+                continue
             try:
                 answer = _ask(lane, target, headers)
             except (OSError, h11.RemoteProtocolError):
@@ -357,7 +359,9 @@ class Wire:
             if http.is_certificate_error(error):
                 raise final from error
             raise BrokenError(final) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.InvalidURL as error:  # of the place it redirects to
+            raise SourceError(f"{redact(str(target))} redirects to no URL: {error}") from error
+        except httpx.HTTPError as error:
             raise http.translate(error, str(target)) from error
         found = {name.lower(): value for name, value in reversed(response.headers.multi_items())}
         answer = Answer(response.status_code, found, str(target), _length(found))
@@ -380,6 +384,29 @@ class Wire:
             and isinstance(sock, ssl.SSLSocket) == (target.scheme == "https")
             and http.proxy_for(str(target), self.settings) is None
         )
+
+
+def _follow(url: str, location: str) -> str:
+    """The URL that a redirect from ``url`` leads to, if policy lets it."""
+    try:
+        target = urljoin(url, location)
+        httpx.URL(target)
+    except (ValueError, httpx.InvalidURL):
+        raise SourceError(f"{redact(url)} redirects to {redact(location)!r}, no URL") from None
+    http.refuse_downgrade(url, target)
+    if not urlsplit(target).hostname:
+        raise SourceError(f"{redact(url)} redirects to {redact(location)!r}, which names no host")
+    return target
+
+
+def _is_quiet(sock: socket.socket) -> bool:
+    """Whether an idle connection is open and holds nothing that nobody asked for.
+
+    Bytes behind one answer would be taken for the next one.
+    """
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return not poll.poll(0) and not (isinstance(sock, ssl.SSLSocket) and sock.pending())
 
 
 def _ask(lane: Lane, target: httpx.URL, headers: Mapping[str, str]) -> Answer:
