@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from torchinf_core.errors import SourceError, TorchinfError
+from torchinf_core.errors import IntegrityError, SourceError
 from torchinf_core.refs import redact
 from torchinf_core.transfer import answers
 from torchinf_core.transfer.partial import Partial, Source
@@ -81,7 +81,7 @@ class Transfer:
 
     def run(self, *, fresh: bool, ranges: bool, answer: Answer | None) -> Digests:
         """One attempt at the whole file, from the blocks that are there."""
-        self.error: TorchinfError | RestartError | None = None
+        self.error: BaseException | None = None
         self.received = 0
         self.most = self.context.settings.connections if ranges else 1
         self.change = threading.Condition()
@@ -135,8 +135,19 @@ class Transfer:
         )
 
     def progress(self, count: int) -> None:
-        """Account for bytes that a worker received."""
+        """Account for bytes that a worker received.
+
+        Raises:
+            IntegrityError: more than the source published, of a body that does
+                not say how long it is.
+            SizeLimitError: more than is allowed.
+        """
         self.received += count
+        if self.schedule is None and self.file.size is not None and self.received > self.file.size:
+            raise IntegrityError(
+                f"{redact(self.file.url)} has more than the expected {self.file.size} bytes",
+                hint="the file was replaced at its source; nothing was stored",
+            )
         self.requester.progress()
         self.context.meter.add(count)
 
@@ -169,7 +180,7 @@ class Transfer:
             self.most = max(1, min(self.most, len(self.workers)))
             return True
 
-    def leave(self, error: TorchinfError | RestartError | None) -> None:
+    def leave(self, error: BaseException | None) -> None:
         """The calling worker ends."""
         with self.change:
             self.workers.pop(threading.current_thread(), None)

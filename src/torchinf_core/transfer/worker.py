@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from torchinf_core.errors import TorchinfError
 from torchinf_core.http import network_error
 from torchinf_core.transfer.requester import RestartError
 from torchinf_core.transfer.wire import Answer, BrokenError
@@ -28,15 +27,15 @@ class Worker:
 
     def run(self) -> None:
         """Fetch spans until there are none."""
-        error: TorchinfError | RestartError | None = None
+        error: BaseException | None = None
         try:
             self._fetch_all()
-        except (TorchinfError, RestartError) as raised:
-            error = raised
         except BrokenError as raised:
             error = raised.final
         except _AbandonedError:
             pass
+        except BaseException as raised:  # noqa: BLE001 - the coordinator raises it
+            error = raised
         finally:
             self._drop_buffer()
             if not (isinstance(error, RestartError) and error.answer is self.answer):
