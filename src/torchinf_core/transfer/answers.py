@@ -89,6 +89,8 @@ def check_range(answer: Answer, start: int, known: Source, *, may_restart: bool)
         raise ChangedError(f"the file now has {found[2]} bytes instead of {known.total}")
     if known.etag and answer.etag and _opaque(known.etag) != _opaque(answer.etag):
         raise ChangedError("the file changed on the server")
+    if known.sha256 is None and not _names_version(answer, known):
+        raise ChangedError("the server does not say which version of the file it sent")
     if answer.length is not None and answer.length != found[1] - found[0]:
         raise BrokenError(SourceError(f"{redact(answer.url)} contradicts itself on the length"))
 
@@ -143,6 +145,17 @@ def total_of(answer: Answer, file: RemoteFile, settings: Settings) -> int | None
 def is_framed(answer: Answer) -> bool:
     """Whether a cut of the connection would be noticed."""
     return "content-length" in answer.headers or "transfer-encoding" in answer.headers
+
+
+def _names_version(answer: Answer, known: Source) -> bool:
+    """Whether the validator that made the request conditional stands in the answer, too.
+
+    RFC 9110 §15.3.7 demands it of an entity tag; a server that heeded a date and
+    leaves it out costs a restart, one that never looked would cost the file.
+    """
+    if known.etag and not known.etag.startswith("W/"):
+        return answer.etag is not None
+    return answer.headers.get("last-modified") == known.last_modified
 
 
 def _opaque(etag: str) -> str:

@@ -14,6 +14,7 @@ those in state 2; the boot id tells the two apart.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -21,6 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from torchinf_core.errors import from_os_error
+from torchinf_core.types import RemoteFile
 
 SCHEMA = 1
 WRITTEN, DURABLE = 1, 2
@@ -215,6 +217,12 @@ class Partial:
             self._map = None
         for suffix in (".json", ".map"):
             self._sidecar(suffix).unlink(missing_ok=True)
+
+
+def partial_key(file: RemoteFile) -> str:
+    """32 hex digits that name the bytes of ``file``: its digest where known, else its URL."""
+    name = file.sha256 or f"{file.url}\n{file.sha256_prefix}\n{file.git_sha1}"
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def boot_id() -> str:

@@ -117,7 +117,8 @@ class Requester:
         with self._lock:
             self._failures += 1
             failures = self._failures
-        if stop.is_set() or failures >= max(settings.retries, 2 * len(self._sources)):
+        most = max(settings.retries, 2 * len(self._sources) if self.file.mirrors else 1)
+        if stop.is_set() or failures >= most:
             raise error.final from error
         seconds = retry.pause_before(failures, error.retry_after)
         message = f"{error}; trying again in {seconds:.1f} s"
