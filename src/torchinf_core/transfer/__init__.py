@@ -6,7 +6,6 @@ and hands complete, checked files to the store; it decides nothing about models.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote, urlsplit
@@ -15,6 +14,7 @@ from torchinf_core.settings import Settings
 from torchinf_core.store import Store
 from torchinf_core.transfer.large import copy_local, fetch_large
 from torchinf_core.transfer.meter import Meter
+from torchinf_core.transfer.partial import partial_key
 from torchinf_core.transfer.requester import Context
 from torchinf_core.transfer.result import Fetched
 from torchinf_core.transfer.small import SMALL, fetch_small
@@ -55,17 +55,18 @@ def fetch(
     wire = Wire(settings)
     context = Context(wire, Meter(settings, stop), settings, stop, tell)
     wanted = {partial_key(file): file for file in files}
-    small = {
-        key: file
-        for key, file in wanted.items()
-        if file.size is not None and file.size <= SMALL and not file.url.startswith("file:")
-    }
+    small = {key: file for key, file in wanted.items() if _is_small(file, key, store)}
     found: dict[str, Fetched] = {}
     try:
-        if small:
-            found.update(zip(small, fetch_small(list(small.values()), store, context), strict=True))
+        while small:
+            arrived, broken = fetch_small(small, store, context)
+            found.update(arrived)
+            # A server in trouble gets one patient request at a time, then the rest again.
+            for key, error in list(broken.items())[:1]:
+                found[key] = fetch_large(small[key], key, store, context, after=error)
+            small = {key: file for key, file in small.items() if key not in found}
         for key, file in wanted.items():
-            if key not in small:
+            if key not in found:
                 found[key] = _fetch_one(file, key, store, context)
     finally:
         stop.set()
@@ -73,10 +74,14 @@ def fetch(
     return [found[partial_key(file)] for file in files]
 
 
-def partial_key(file: RemoteFile) -> str:
-    """32 hex digits that name the bytes of ``file``: its digest where known, else its URL."""
-    name = file.sha256 or f"{file.url}\n{file.sha256_prefix}\n{file.git_sha1}"
-    return hashlib.sha256(name.encode()).hexdigest()[:32]
+def _is_small(file: RemoteFile, key: str, store: Store) -> bool:
+    """Whether to read it into memory: not where an earlier call left a part of it."""
+    return (
+        file.size is not None
+        and file.size <= SMALL
+        and not file.url.startswith("file:")
+        and not store.partial(key).exists()
+    )
 
 
 def _fetch_one(file: RemoteFile, key: str, store: Store, context: Context) -> Fetched:

@@ -40,7 +40,14 @@ class Digests:
     framed: bool
 
 
-def receive(file: RemoteFile, partial: Partial, context: Context, *, fresh: bool) -> Digests:
+def receive(
+    file: RemoteFile,
+    partial: Partial,
+    context: Context,
+    *,
+    fresh: bool,
+    after: BrokenError | None = None,
+) -> Digests:
     """Bring the bytes of ``file`` into ``partial``.
 
     Args:
@@ -48,11 +55,14 @@ def receive(file: RemoteFile, partial: Partial, context: Context, *, fresh: bool
         partial: where to, possibly with blocks of an earlier process.
         context: connections, limits and callbacks.
         fresh: do not use what an earlier process left.
+        after: a failed attempt that counts as the first.
 
     Raises:
         TorchinfError: the blocks that arrived stay for the next try.
     """
     transfer = Transfer(file, partial, context)
+    if after is not None:
+        transfer.requester.pause(after)
     ranges, answer = True, None
     for restart in range(MOST_RESTARTS + 1):
         try:

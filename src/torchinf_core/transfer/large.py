@@ -12,11 +12,19 @@ from torchinf_core.transfer.partial import Partial
 from torchinf_core.transfer.requester import Context
 from torchinf_core.transfer.result import Fetched, fetched
 from torchinf_core.transfer.sink import Sink
+from torchinf_core.transfer.wire import BrokenError
 from torchinf_core.types import Event, RemoteFile
 from torchinf_core.verify import check_digests
 
 
-def fetch_large(file: RemoteFile, key: str, store: Store, context: Context) -> Fetched:
+def fetch_large(
+    file: RemoteFile,
+    key: str,
+    store: Store,
+    context: Context,
+    *,
+    after: BrokenError | None = None,
+) -> Fetched:
     """Fetch one file into the store.
 
     Args:
@@ -24,6 +32,7 @@ def fetch_large(file: RemoteFile, key: str, store: Store, context: Context) -> F
         key: of its partial, the same in every process that wants these bytes.
         store: gets the blob.
         context: shared by the download.
+        after: how a first attempt, made elsewhere, failed.
 
     Raises:
         IntegrityError: wrong bytes, also after one more try from the first byte.
@@ -31,7 +40,7 @@ def fetch_large(file: RemoteFile, key: str, store: Store, context: Context) -> F
     """
 
     def transfer(partial: Partial, *, again: bool) -> Digests:
-        return receive(file, partial, context, fresh=again)
+        return receive(file, partial, context, fresh=again, after=None if again else after)
 
     return _publish(file, key, store, context, transfer)
 

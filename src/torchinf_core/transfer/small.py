@@ -2,7 +2,8 @@
 
 A small file is read into memory, checked there and written once.  When answers
 take long to come, more connections are used; when they come at once, the
-processor is the limit and a few are enough.
+processor is the limit and a few are enough.  Nothing is repeated here: what did
+not arrive at the first attempt is left to :mod:`~torchinf_core.transfer.large`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import hashlib
 import os
 import secrets
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from torchinf_core.errors import IntegrityError, TorchinfError, from_os_error
 from torchinf_core.store import Store
 from torchinf_core.transfer import answers
-from torchinf_core.transfer.requester import Context, Requester
+from torchinf_core.transfer.requester import Context
 from torchinf_core.transfer.result import Fetched, fetched
 from torchinf_core.transfer.wire import Answer, BrokenError
 from torchinf_core.types import Event, RemoteFile
@@ -26,35 +28,44 @@ from torchinf_core.verify import check_digests
 SMALL = 1 << 20
 """Files up to this size are fetched here."""
 FEW = 8
-SLOW_ANSWER = 0.005
-"""Seconds to an answer from which latency is worth hiding behind more connections."""
+SLOW = 0.008
+"""Seconds a file takes from which latency is worth hiding behind more connections."""
+MOST_BROKEN = 4
+"""Failures after which no further file is asked for."""
+TICK = 0.05
 
 
-def fetch_small(files: Sequence[RemoteFile], store: Store, context: Context) -> list[Fetched]:
-    """Fetch small files into the store; results in the order of ``files``.
+def fetch_small(
+    files: Mapping[str, RemoteFile], store: Store, context: Context
+) -> tuple[dict[str, Fetched], dict[str, BrokenError]]:
+    """Fetch small files into the store.
+
+    Returns:
+        A result for each key whose file arrived, and for each that did not, why.
+        Keys in neither were not asked for, because too many others broke.
 
     Raises:
-        TorchinfError: of the first file that failed; the others stop.
+        TorchinfError: what no other attempt would change.
     """
     batch = _Batch(files, store, context)
     most = min(context.settings.connections, len(files))
     batch.start(min(FEW, most))
-    shown: set[int] = set()
+    shown = 0
     try:
         while True:
             with batch.change:
                 if batch.error is None and batch.running:
-                    batch.change.wait(0.1)
-                error, running, done = batch.error, batch.running, set(batch.results)
+                    batch.change.wait(TICK)
+                error, running = batch.error, batch.running
+                news = list(batch.results.values())[shown:]
+            for result in news:
+                context.on_event(Event("progress", result.file.path, result.size, result.size))
+            shown += len(news)
             if error is not None:
                 raise error
-            for index in done - shown:
-                size = batch.results[index].size
-                context.on_event(Event("progress", files[index].path, size, size))
-            shown = done
             context.meter.check_speed("the source")
             if not running:
-                return [batch.results[index] for index in range(len(files))]
+                return batch.results, batch.broken
             if batch.slow:
                 batch.start(most - running)
     except BaseException:
@@ -65,17 +76,18 @@ def fetch_small(files: Sequence[RemoteFile], store: Store, context: Context) -> 
 
 
 class _Batch:
-    def __init__(self, files: Sequence[RemoteFile], store: Store, context: Context) -> None:
+    def __init__(self, files: Mapping[str, RemoteFile], store: Store, context: Context) -> None:
         self.files = files
         self.store = store
         self.context = context
-        self.results: dict[int, Fetched] = {}
-        self.error: BaseException | None = None
+        self.results: dict[str, Fetched] = {}
+        self.error: TorchinfError | None = None
+        self.broken: dict[str, BrokenError] = {}
         self.running = 0
         self.slow = False
         self.change = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._queue = deque(range(len(files)))
+        self._queue = deque(files)
 
     def start(self, count: int) -> None:
         for _ in range(min(count, len(self._queue))):
@@ -90,52 +102,46 @@ class _Batch:
             thread.join()
 
     def _work(self) -> None:
-        error: BaseException | None = None
+        error: TorchinfError | None = None
         try:
-            while self.error is None and not self.context.stop.is_set():
+            while self.error is None and len(self.broken) < MOST_BROKEN:
                 try:
-                    index = self._queue.popleft()
+                    key = self._queue.popleft()
                 except IndexError:
                     break
-                result, latency = _fetch_one(self.files[index], self.store, self.context)
+                began = time.monotonic()
+                try:
+                    result = _fetch_one(self.files[key], self.store, self.context)
+                except IntegrityError as wrong:
+                    self.broken[key] = BrokenError(wrong)
+                    continue
+                except BrokenError as broken:
+                    self.broken[key] = broken
+                    continue
                 with self.change:
-                    self.results[index] = result
-                    self.slow = latency > SLOW_ANSWER
-        except BrokenError as raised:
-            error = raised.final
+                    self.results[key] = result
+                    self.slow = time.monotonic() - began > SLOW
         except TorchinfError as raised:
             error = raised
         finally:
             with self.change:
                 self.running -= 1
                 self.error = self.error or error
-                if error or not self.running or self.slow:
-                    self.change.notify_all()
+                self.change.notify_all()
 
 
-def _fetch_one(file: RemoteFile, store: Store, context: Context) -> tuple[Fetched, float]:
-    requester = Requester(file, context)
-    repeated = False
-    while True:
-        answer = requester.ask(0, None)
-        try:
-            view = _read_all(answer, file, context)
-            sha256 = hashlib.sha256(view).hexdigest()
-            check_digests(file, sha256, len(view), _git_sha1(file, view))
-        except BrokenError as error:
-            requester.pause(error)
-        except IntegrityError as error:
-            if repeated:
-                raise
-            repeated = True
-            requester.pause(BrokenError(error))
-        else:
-            if not store.has_blob(sha256, len(view)):
-                _write(store, sha256, view)
-            framed = answers.is_framed(answer)
-            return fetched(file, sha256, len(view), answer.etag, framed=framed), requester.latency
-        finally:
-            answer.close()
+def _fetch_one(file: RemoteFile, store: Store, context: Context) -> Fetched:
+    answer = context.wire.get(file.url, {})
+    try:
+        answers.check_whole(answer, file)
+        view = _read_all(answer, file, context)
+    finally:
+        answer.close()
+    sha256 = hashlib.sha256(view).hexdigest()
+    check_digests(file, sha256, len(view), _git_sha1(file, view))
+    if not store.has_blob(sha256, len(view)):
+        _write(store, sha256, view)
+    return fetched(file, sha256, len(view), answer.etag, framed=answers.is_framed(answer))
 
 
 def _read_all(answer: Answer, file: RemoteFile, context: Context) -> memoryview:
