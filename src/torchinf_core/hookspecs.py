@@ -41,7 +41,12 @@ class Hooks:
     def sources(self) -> Iterable[SourceInfo]:
         """Say which schemes this plugin serves.
 
-        Called once at start-up, so: no I/O, no network, no heavy import.
+        Asked of every plugin, once in a process; can't be wrapped.
+
+        * No I/O, no network, no heavy import.
+        * A scheme is lower-case letters, digits and ``_ + . -``, at least two,
+          starting with a letter.  The first of a source is the canonical one.
+        * A scheme that another plugin serves too is an error when it is used.
 
         Example::
 
@@ -55,7 +60,7 @@ class Hooks:
     def resolve(self, ref: ModelRef, options: Mapping[str, Json], host: Host) -> Plan:
         """Turn a reference into the exact files, sizes and digests it means.
 
-        Called only on the plugin that owns ``ref.scheme``.
+        Goes to the plugin that owns ``ref.scheme``; any plugin may wrap it.
 
         * Metadata only: no weights are transferred, nothing is executed and no
           framework is imported.
@@ -70,6 +75,14 @@ class Hooks:
             ref: the parsed reference.
             options: options of the user that the source declared, JSON values.
             host: HTTP client, secrets and notes; see :class:`Host`.
+
+        Example::
+
+            @hookimpl
+            def resolve(ref, host):
+                entry = host.http.get(INDEX).raise_for_status().json()[ref.locator]
+                weights = RemoteFile("model.onnx", entry["url"], entry["size"], entry["sha256"])
+                return Plan(ref, ref.locator, (weights,), revision=entry["revision"])
         """
         raise NotImplementedError
 
@@ -77,13 +90,27 @@ class Hooks:
     def fetch(self, plan: Plan, into: Path, host: Host) -> bool:
         """Write the plan's files below ``into`` by other means than HTTP.
 
-        Called only on the plugin that owns ``plan.ref.scheme``; most sources do
-        not implement it, and the core then transfers the plan's URLs itself.
+        Goes to the plugin that owns ``plan.ref.scheme``; any plugin may wrap
+        it.  Most sources do not implement it, and the core then transfers the
+        plan's URLs itself.
 
         * ``into`` is an empty directory on the store's file system.
         * Exactly the plan's files are written, as regular files.
         * The core hashes, checks and publishes them afterwards.
         * Return True when done; False leaves the work to the core.
+
+        Args:
+            plan: what ``resolve`` returned.
+            into: where to write.
+            host: HTTP client, secrets and notes; see :class:`Host`.
+
+        Example::
+
+            @hookimpl
+            def fetch(plan, into):
+                for file in plan.files:
+                    subprocess.run(["rsync", "--", file.url, into / file.path], check=True)
+                return True
         """
         raise NotImplementedError
 
@@ -91,8 +118,25 @@ class Hooks:
     def search(self, scheme: str, pattern: str, limit: int, host: Host) -> Iterable[SearchHit]:
         """List what the source has that matches ``pattern``, best first.
 
-        Called only on the owner of ``scheme``, and only if its
-        :class:`SourceInfo` says ``searchable``.  At most ``limit`` hits.
+        Goes to the plugin that owns ``scheme``, if its :class:`SourceInfo` says
+        ``searchable``; any plugin may wrap it.
+
+        * Metadata only, as for ``resolve``.
+        * A generator may go on for ever: it is left after ``limit`` hits.
+
+        Args:
+            scheme: the user's word for the source, canonical or an alias.
+            pattern: part of a name, or a pattern with ``*``.
+            limit: most hits that are of use.
+            host: HTTP client, secrets and notes; see :class:`Host`.
+
+        Example::
+
+            @hookimpl
+            def search(pattern, host):
+                for name in host.http.get(INDEX).raise_for_status().json():
+                    if pattern in name:
+                        yield SearchHit(f"zoo:{name}")
         """
         raise NotImplementedError
 
@@ -100,7 +144,22 @@ class Hooks:
     def commands(self, app: typer.Typer) -> None:
         """Add commands to ``app``, which is mounted as ``torchinf <plugin> …``.
 
-        The app is empty and the plugin's own: no core command can be replaced.
+        Asked of every plugin when a command is called that the core has not;
+        can't be wrapped.
+
+        * The app is empty and the plugin's own: no core command can be replaced.
+
+        Args:
+            app: where to register commands.
+
+        Example::
+
+            @hookimpl
+            def commands(app):
+                @app.command()
+                def mirrors():
+                    "Show the mirrors of the Zoo."
+                    print("https://zoo.example")
         """
         raise NotImplementedError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings, host_token, plugin_setting
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Host:
     """The core as one plugin sees it, for the length of one hook call.
 
+    The core makes and closes it; a test writes ``with Host(Settings(), "zoo") as host``.
     A wrapper around another plugin's hook gets that plugin's host.
 
     Args:
@@ -81,8 +82,11 @@ class Host:
         """What was noted so far."""
         return tuple(self._notes)
 
-    def close(self) -> None:
-        """Close the client, if the plugin used one; the core calls this."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the client, if the plugin used one."""
         if self._http is not None:
             self._http.close()
             self._http = None

@@ -167,8 +167,7 @@ class Plugins:
         call = table.caller(hook, owner)
         if wrappers := table.wrapping(hook):
             about += f" (wrapped by {', '.join(wrappers)})"
-        host = Host(settings, owner.entry.name)
-        try:
+        with Host(settings, owner.entry.name) as host:
             return guarded(
                 lambda: check(call(host=host, **arguments), host),
                 owner=owner.entry,
@@ -177,8 +176,6 @@ class Plugins:
                 settings=settings,
                 authors=table.authors,
             )
-        finally:
-            host.close()
 
     def _loaded(self) -> Table:
         with self._lock:

@@ -1,0 +1,125 @@
+"""Writes the pages that are made from docstrings: ``python docs/generate.py``.
+
+A test compares them with what is in the repository, so they can't fall behind.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+
+from torchinf_core import hookspecs, types
+from torchinf_core.host import Host
+
+HERE = Path(__file__).parent
+
+
+def hooks_page() -> str:
+    """docs/plugins/hooks.md: the hooks, the host and the values they exchange."""
+    hooks = [
+        f"## {name}\n\n```python\n{_signature(name, getattr(hookspecs.Hooks, name))}\n```\n\n"
+        + markdown(getattr(hookspecs.Hooks, name).__doc__)
+        for name in hookspecs.hook_names()
+    ]
+    members = [
+        f"- **`host.{name}{_call(value)}`**: {_one_paragraph(value)}"
+        for name, value in vars(Host).items()
+        if name[0] != "_" and inspect.getdoc(value) and name != "notes"
+    ]
+    exchanged = (types.SourceInfo, types.ModelRef, types.Plan, types.RemoteFile, types.SearchHit)
+    values = [
+        f"### {kind.__name__}\n\n```python\n{_fields(kind)}\n```\n\n{markdown(kind.__doc__ or '')}"
+        for kind in exchanged
+    ]
+    return "\n\n".join(
+        [
+            "# Hooks",
+            "<!-- made by docs/generate.py from the docstrings; change those -->",
+            markdown(hookspecs.__doc__ or ""),
+            *hooks,
+            "## Host",
+            markdown(Host.__doc__ or ""),
+            "\n".join(members),
+            "## Values",
+            "All are frozen dataclasses of `torchinf_core`; `dataclasses.replace` changes a copy.",
+            *values,
+            "",
+        ]
+    )
+
+
+def markdown(docstring: str) -> str:
+    """A Google-style docstring as Markdown."""
+    text = inspect.cleandoc(docstring)
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
+    text = text.replace("``", "`")
+    lines: list[str] = []
+    section = ""
+    for line in text.splitlines():
+        if match := re.fullmatch(r"(Args|Attributes|Raises):", line):
+            section = match[1]
+            lines += [f"**{section}**", ""]
+        elif line == "Example::":
+            section = "Example"
+            lines += ["**Example**", "", "```python"]
+        elif section == "Example":
+            if line or lines[-1] != "```python":
+                lines.append(line[4:])
+        elif section and (match := re.fullmatch(r"    (\w[\w, ]*): (.*)", line)):
+            names = ", ".join(f"`{name}`" for name in match[1].split(", "))
+            lines.append(f"- {names}: {match[2]}")
+        elif section:
+            lines.append("  " + line.strip() if line.strip() else "")
+        else:
+            lines.append(line)
+    while lines and not lines[-1]:
+        lines.pop()
+    return "\n".join(lines) + ("\n```" if section == "Example" else "")
+
+
+def _signature(name: str, function: Callable[..., object]) -> str:
+    annotations = dict(function.__annotations__)
+    result = annotations.pop("return")
+    parameters = ", ".join(f"{key}: {kind}" for key, kind in annotations.items())
+    return f"def {name}({parameters}) -> {result}"
+
+
+def _call(value: object) -> str:
+    if not inspect.isfunction(value):
+        return ""
+    return f"({', '.join(list(inspect.signature(value).parameters)[1:])})"
+
+
+def _one_paragraph(value: object) -> str:
+    return " ".join(markdown(inspect.getdoc(value) or "").split())
+
+
+def _fields(kind: type) -> str:
+    source = dedent(inspect.getsource(kind))
+    header = f"class {kind.__name__}:"
+    return "\n".join([header, *re.findall(r"^    \w+: [^\n]*$", source, re.MULTILINE)])
+
+
+PAGES: dict[str, Callable[[], str]] = {"plugins/hooks.md": hooks_page}
+"""Page below this folder → what makes it."""
+
+
+def main() -> int:
+    """Write every page; returns how many were out of date."""
+    stale = 0
+    for name, make in PAGES.items():
+        path = HERE / name
+        text = make()
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            stale += 1
+            sys.stdout.write(f"wrote {path}\n")
+    return stale
+
+
+if __name__ == "__main__":
+    main()
