@@ -95,6 +95,8 @@ class RemoteFile:
         unpack: True for an archive that is to be unpacked below the directory
             of ``path``; the archive itself is not kept.
         strip: leading path components dropped from each archive member.
+        approximate_size: about how many bytes, where the source rounds; for
+            free-space checks and for people, never compared with what comes.
     """
 
     path: str
@@ -107,6 +109,7 @@ class RemoteFile:
     validator: str | None = None
     unpack: bool = False
     strip: int = 0
+    approximate_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ def test_a_plan_within_its_contract_passes(plan: Plan) -> None:
         ({"size": True}, "size"),
         ({"size": ""}, "size"),
         ({"size": 1 << 63}, "size"),
+        ({"approximate_size": -1}, "approximate_size"),
         ({"strip": 1}, "strip"),
         ({"strip": -1, "unpack": True}, "strip"),
     ],

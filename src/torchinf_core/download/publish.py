@@ -32,7 +32,8 @@ def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outc
     """
     store, plan = job.store, found.plan
     store.prepare()
-    store.check_space(sum(file.size or 0 for file in missing(plan, store)))
+    needed = (file.size or file.approximate_size or 0 for file in missing(plan, store))
+    store.check_space(sum(needed))
 
     def waiting(holder: str) -> None:
         job.on_event(Event("note", message=f"waiting for {holder}"))

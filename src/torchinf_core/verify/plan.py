@@ -99,7 +99,10 @@ def _file_problems(file: RemoteFile, *, local: bool) -> Iterator[str]:
         if problem := _url_problem(url, local=local):
             yield problem
     yield from _digest_problems(file)
-    for key, value in (("size", 0 if file.size is None else file.size), ("strip", file.strip)):
+    for key in ("size", "approximate_size", "strip"):
+        value = getattr(file, key)
+        if value is None and key != "strip":
+            continue
         if not _all_are(int, (value,)) or value is True or not 0 <= value < 1 << 63:
             yield f"{key} is {ascii(value)[:80]}, not a number from 0 up"
     if file.strip > MAX_STRIP or (file.strip and not file.unpack):
