@@ -1,0 +1,62 @@
+"""Source plugin for the models and weights of torchvision.
+
+All it knows is in the catalogue that ships with it: resolving and searching
+import no framework and open no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from torchinf_core.hookspecs import hookimpl
+from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
+
+if TYPE_CHECKING:
+    from torchinf_core.host import Host
+
+__all__ = ["resolve", "search", "sources"]
+
+
+@hookimpl
+def sources() -> Iterable[SourceInfo]:
+    """The one source."""
+    yield SourceInfo(
+        name="torchvision",
+        schemes=("torchvision",),
+        description="Every model and weights member of torchvision",
+        examples=(
+            "torchvision:resnet18",
+            "torchvision:resnet50@IMAGENET1K_V1",
+            "torchvision:resnet50@ResNet50_Weights.IMAGENET1K_V2",
+        ),
+        options=("pretrained",),
+        searchable=True,
+    )
+
+
+@hookimpl
+def resolve(ref: ModelRef, options: Mapping[str, Json], host: Host) -> Plan:
+    """The checkpoint of a weights member, or no file for ``pretrained=False``.
+
+    Args:
+        ref: ``torchvision:MODEL``, ``torchvision:MODEL@MEMBER``.
+        options: ``pretrained``, False for the architecture alone.
+        host: for the ``mirror`` setting; nothing is asked over the network.
+
+    Raises:
+        ModelNotFoundError: the catalogue has no such model or member.
+        OptionError: ``pretrained`` is not a bool, or contradicts the member.
+        UsageError: the ``mirror`` setting is not a URL.
+    """
+    from torchinf_torchvision.plans import make_plan
+
+    return make_plan(ref, options.get("pretrained"), host.setting("mirror"))
+
+
+@hookimpl
+def search(pattern: str, limit: int) -> Iterable[SearchHit]:
+    """Weights members whose model, name, task or tag match all words of ``pattern``."""
+    from torchinf_torchvision.searching import find
+
+    return find(pattern, limit)
