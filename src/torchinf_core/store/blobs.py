@@ -56,6 +56,7 @@ def set_aside(layout: Layout, path: str, what: str) -> str | None:
     """Move something into the quarantine; None when it is already gone.
 
     The name begins with the time, because that decides when it may be deleted.
+    Not durable: what comes back after a power cut is found again.
     """
     name = f"{int(time.time())}-{token()}-{what}-{os.path.basename(path)}"
     target = f"{layout.path('quarantine')}/{name[:200]}"
@@ -65,7 +66,6 @@ def set_aside(layout: Layout, path: str, what: str) -> str | None:
         if not os.path.isdir(layout.path("quarantine")):
             raise
         return None
-    sync_directory(os.path.dirname(path))
     return target
 
 

@@ -105,7 +105,7 @@ def write_file(layout: Layout, target: str, data: bytes, *, replace: bool = True
         OSError: nothing changed at ``target``.
     """
     fd, scratch = open_scratch(layout, ".tmp")
-    backup = f"{scratch}.old"
+    backup = f"{scratch.removesuffix('.tmp')}.old"
     try:
         write_all(fd, data)
         os.fsync(fd)

@@ -96,7 +96,7 @@ def collect(layout: Layout, *, dry_run: bool, grace: float, locks_work: bool) ->
     removed = freed = 0
     for path in victims.unused:
         set_aside(layout, path, "unused")
-    _drop_empty_homes(layout)
+    _drop_empty_directories(layout)
     for path in victims.dead:
         freed, removed = freed + delete(path), removed + 1
     for path in victims.locked:
@@ -126,10 +126,11 @@ def _unused_models(layout: Layout, marks: Marks) -> Iterator[str]:
         yield from (path for path in _entries(home) if os.path.basename(path) not in kept)
 
 
-def _drop_empty_homes(layout: Layout) -> None:
-    for home in _entries(layout.path("models")):
-        with suppress(OSError):
-            os.rmdir(home)
+def _drop_empty_directories(layout: Layout) -> None:
+    for path in (*_entries(layout.path("models")), *_entries(layout.path("tmp"))):
+        if path != layout.scratch():
+            with suppress(OSError):
+                os.rmdir(path)
 
 
 def _blobs(layout: Layout) -> Iterator[tuple[str, str]]:
@@ -167,7 +168,16 @@ def _dangles(path: str, marks: Marks) -> bool:
 
 
 def _stale_partials(layout: Layout, now: float) -> list[str]:
-    return [path for path in _entries(layout.path("partial")) if _age(path, now) > RESUMABLE]
+    """Unfinished downloads of which no file was touched for a day."""
+    groups: dict[str, list[str]] = {}
+    for path in _entries(layout.path("partial")):
+        groups.setdefault(os.path.splitext(path)[0], []).append(path)
+    return [
+        path
+        for group in groups.values()
+        if min(_age(path, now) for path in group) > RESUMABLE
+        for path in group
+    ]
 
 
 def _dead_scratch(layout: Layout, locks_work: bool, now: float) -> list[str]:
@@ -181,13 +191,12 @@ def _delete_unless_owned(path: str, *, locks_work: bool) -> tuple[int, int]:
     A directory and a sidecar belong to the owner of the file they are named after.
     """
     stem, _ = os.path.splitext(path)
-    owners = [path] if os.path.isfile(path) else []
-    owners += [f"{stem}{suffix}" for suffix in (".part", ".lock") if path != f"{stem}{suffix}"]
+    owners = dict.fromkeys([path, f"{stem}.part", f"{stem}.lock", f"{stem}.tmp"])
     held: list[int] = []
     try:
         for owner in owners:
             if locks_work and os.path.isfile(owner):
-                fd = locks.take(owner)
+                fd = locks.take(owner, create=False)
                 if fd is None:
                     return 0, 0
                 held.append(fd)

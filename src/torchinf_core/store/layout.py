@@ -23,6 +23,7 @@ DIRECTORIES = (
 )
 LINKS_SUFFIX = ".links"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SLUG = re.compile(r"[a-z0-9_+-][a-z0-9._+-]{0,127}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _boot_id = ""
 
@@ -40,7 +41,9 @@ def model_id(name: str) -> str:
 def name_of(ident: str) -> str | None:
     """The model name behind an id, where the id alone tells (no capital letters)."""
     name = ident[:-9]
-    return name if model_id(name) == ident else None
+    if _SLUG.fullmatch(name) and hashlib.sha256(name.encode()).hexdigest()[:8] == ident[-8:]:
+        return name
+    return None
 
 
 def generation(files: Iterable[StoredFile]) -> str:

@@ -19,7 +19,7 @@ from torchinf_core.errors import BusyError, StoreError, from_os_error
 
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-_NETWORK = ("nfs", "cifs", "smb", "lustre", "gpfs", "fuse", "9p", "ceph", "afs", "beegfs")
+_SHARED = ("nfs", "cifs", "smb", "lustre", "gpfs", "fuse", "9p", "virtiofs", "ceph", "afs")
 _LONGEST_PAUSE = 0.1
 _usable: dict[tuple[int, int], bool] = {}
 
@@ -72,7 +72,7 @@ def on_network(directory: str) -> bool:
             for line in file:
                 fields = line.split()
                 if fields[2] == wanted:
-                    return fields[fields.index("-") + 1].startswith(_NETWORK)
+                    return fields[fields.index("-") + 1].startswith(_SHARED)
     except (OSError, ValueError, IndexError):
         pass
     return False
@@ -96,7 +96,7 @@ def hold(
         path: of the lock file.
         shared: many may hold it, while nobody holds it alone.
         timeout: seconds; 0 does not wait.
-        what: what the lock stands for, for the message.
+        what: what its holder does, as in "the store is in use", for the message.
         waiting: told who holds the lock, when that is first seen and when it changes.
 
     Raises:
@@ -121,10 +121,10 @@ def hold(
             _release(fd, shared=shared)
 
 
-def take(path: str) -> int | None:
+def take(path: str, *, create: bool) -> int | None:
     """Own the lock at once, alone, or return None; the owner closes the descriptor."""
     try:
-        fd = _open(path)
+        fd = _open(path, create=create)
     except OSError:
         return None
     try:
@@ -151,10 +151,10 @@ def holder(fd: int) -> str:
     return f"process {pid} on {host}, since {clock}"
 
 
-def _open(path: str) -> int:
+def _open(path: str, *, create: bool = True) -> int:
     flags = os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o666)
+        return os.open(path, flags | os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
     except OSError as error:
         if error.errno not in _READ_ONLY:
             raise
@@ -192,7 +192,7 @@ def _acquire(
             left = deadline - time.monotonic()
             if left <= 0:
                 raise BusyError(
-                    f"{what} is held by {who}" + (f" ({timeout:g} s waited)" if timeout else ""),
+                    f"{what} by {who}" + (f" ({timeout:g} s waited)" if timeout else ""),
                     hint="try again when it is done, or wait longer with --lock-timeout",
                 )
             if waiting is not None and who != told:

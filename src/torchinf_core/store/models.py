@@ -44,17 +44,18 @@ def materialise(layout: Layout, name: str, files: Sequence[StoredFile]) -> tuple
     if _is_linked(layout, target, ordered):
         sync_directory(home)
         return _stamped(target, ordered)
+    before = _inode(target)
     stage = f"{target}.tmp-{token()}"
     try:
         _build(layout, stage, f"{target}{LINKS_SUFFIX}", ordered)
-        if os.path.lexists(target):
+        # What came meanwhile was built by another process and is as good as ours.
+        if before != -1 and _inode(target) == before:
             set_aside(layout, target, "model")
         try:
             os.rename(stage, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            # Another process built the same content; it is as good as ours.
             shutil.rmtree(stage, ignore_errors=True)
         try:
             sync_directory(home)

@@ -82,7 +82,7 @@ class Store:
             self.layout.lock(key),
             shared=False,
             timeout=self.lock_timeout,
-            what="the download of the same content",
+            what="the same content is being fetched",
             waiting=waiting,
         )
 
@@ -222,7 +222,7 @@ class Store:
 
         if not locks.usable(self.layout.path("locks")):
             return 0
-        fd = locks.take(self.layout.lock("gc"))
+        fd = locks.take(self.layout.lock("gc"), create=True)
         if fd is None:
             return 0
         try:
@@ -298,7 +298,7 @@ class Store:
             self.layout.lock("gc"),
             shared=shared,
             timeout=self.lock_timeout,
-            what="the store",
+            what="the store is in use",
             waiting=waiting,
         )
 
