@@ -113,8 +113,9 @@ def _check_file(file: RemoteFile) -> None:
         "RemoteFile", file, ("sha256", "sha256_prefix", "git_sha1", "validator"), _OPTIONAL_TEXT
     )
     _check_tuple("RemoteFile", "mirrors", file.mirrors, str)
-    if not _is_size(file.size):
-        raise _wrong(f"a RemoteFile whose size is {_kind(file.size)}")
+    for field in ("size", "approximate_size"):
+        if not _is_size(getattr(file, field)):
+            raise _wrong(f"a RemoteFile whose {field} is {_kind(getattr(file, field))}")
     for field, kind in (("unpack", bool), ("strip", int)):
         if not isinstance(getattr(file, field), kind):
             raise _wrong(f"a RemoteFile whose {field} is no {kind.__name__}")
