@@ -22,7 +22,10 @@ from torchinf_core.errors import OptionError
 from torchinf_core.refs import redact
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torchinf_core.download import Preview
+    from torchinf_core.types import RemoteFile
 
 
 def download_command(
@@ -229,7 +232,7 @@ def _show_preview(preview: Preview) -> None:
         output.table(
             ["FILE", "SIZE", "SHA256"],
             [
-                [file.path, output.size(file.size), file.sha256 or _prefix(file.sha256_prefix)]
+                [file.path, _about([file]), file.sha256 or _prefix(file.sha256_prefix)]
                 for file in plan.files
             ],
             right=["SIZE"],
@@ -238,8 +241,19 @@ def _show_preview(preview: Preview) -> None:
         output.note(text)
     if preview.cached is not None:
         output.tell("nothing to fetch: the store has it")
+    elif preview.transfer is None:
+        output.tell(f"{_about(plan.files)} to fetch")
     else:
         output.tell(f"{output.size(preview.transfer)} to fetch")
+
+
+def _about(files: Sequence[RemoteFile]) -> str:
+    """The size of files for people, as exactly as their source tells it."""
+    if all(file.size is not None for file in files):
+        return output.size(sum(file.size or 0 for file in files))
+    sizes = [file.size or file.approximate_size for file in files]
+    known = [size for size in sizes if size is not None]
+    return f"about {output.size(sum(known))}" if len(known) == len(sizes) else output.size(None)
 
 
 def _prefix(digits: str | None) -> str:
@@ -266,6 +280,7 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
                 "path": file.path,
                 "url": redact(file.url),
                 "size": file.size,
+                "approximate_size": file.approximate_size,
                 "sha256": file.sha256,
                 "sha256_prefix": file.sha256_prefix,
             }
