@@ -1,0 +1,1 @@
+"""Side-by-side runs of torchinf and its peers on loopback: ``python -m benchmarks``."""
