@@ -1,16 +1,21 @@
-"""A source of models that lives on the loopback hub, for tests of everything above plugins."""
+"""What tests of several areas share: models on a loopback hub, and a store to fill."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from torchinf_core.registry import Registry
+from torchinf_core.store import Store, generation
 from torchinf_core.testing import Hub
+from torchinf_core.types import Record, StoredFile, Trust
 
 PLUGIN = """
 from torchinf_core import (
@@ -127,3 +132,117 @@ def zoo(_zoo_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zoo]:
         monkeypatch.syspath_prepend(str(_zoo_plugin))
         monkeypatch.setenv("TORCHINF_ZOO_HOST", hub.url("").rstrip("/"))
         yield Zoo(hub)
+
+
+class Shelf:
+    """A store and its registry, with models made of given bytes."""
+
+    def __init__(self, root: Path, *, lock_timeout: float = 5.0) -> None:
+        self.store = Store(root, lock_timeout=lock_timeout)
+        self.registry = Registry(self.store)
+
+    def blob(self, content: bytes) -> str:
+        """Add a blob as the transfer engine does; its digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        part = self.store.partial(f"{digest[:32]}-{os.urandom(4).hex()}")
+        with open(part, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fdatasync(file.fileno())
+        self.store.add_blob(part, digest)
+        return digest
+
+    def record(self, name: str, files: Mapping[str, bytes], **fields: Any) -> Record:
+        """A record of files that need not be in the store."""
+        stored = tuple(
+            StoredFile(path, len(content), hashlib.sha256(content).hexdigest())
+            for path, content in sorted(files.items())
+        )
+        values: dict[str, Any] = {
+            "name": name,
+            "source": "test",
+            "ref": f"test:{name}",
+            "model_id": name,
+            "requested_revision": None,
+            "revision": None,
+            "files": stored,
+            "generation": generation(stored),
+            "format": None,
+            "trust": Trust.DATA,
+            "trusted": None,
+            "verified": "recorded",
+            "task": None,
+            "description": None,
+            "license": None,
+            "tags": (),
+            "metadata": {},
+            "request_key": hashlib.sha256(name.encode()).hexdigest(),
+            "created": "2026-01-01T00:00:00Z",
+            "updated": "2026-01-01T00:00:00Z",
+            "torchinf_version": "0",
+        }
+        return Record(**{**values, **fields})
+
+    def add(self, name: str, files: Mapping[str, bytes], **fields: Any) -> Record:
+        """Publish a model as a download does."""
+        self.store.prepare()
+        with self.store.lease():
+            for content in files.values():
+                self.blob(content)
+            record = self.record(name, files, **fields)
+            record = replace(record, files=self.store.materialise(name, record.files))
+            self.registry.put(record)
+        return record
+
+    def content(self, name: str) -> dict[str, bytes]:
+        """The files of a model as they are on disk."""
+        directory = self.store.model_dir(self.registry.get(name))
+        return {
+            path.relative_to(directory).as_posix(): path.read_bytes()
+            for path in directory.rglob("*")
+            if path.is_file()
+        }
+
+    def damage(self) -> list[str]:
+        """Everything that is wrong with the store, hashing every model."""
+        listing = self.registry.records()
+        return [
+            *(str(problem) for problem in self.store.fsck()),
+            *(str(damaged) for damaged in listing.damaged),
+            *(
+                str(problem)
+                for record in listing.records
+                for problem in self.store.check(record, full=True)
+            ),
+        ]
+
+
+@pytest.fixture(scope="session")
+def make_shelf() -> type[Shelf]:
+    """Makes a shelf in a given directory; nothing is there before the first model."""
+    return Shelf
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    """An empty shelf."""
+    return Shelf(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def onnx_bytes() -> bytes:
+    """A whole ONNX model: one Identity node over a float."""
+
+    def field(number: int, wire: int, value: bytes | int) -> bytes:
+        key = bytes([number << 3 | wire])
+        if isinstance(value, int):
+            return key + bytes([value])
+        return key + bytes([len(value)]) + value
+
+    tensor = field(1, 2, field(1, 0, 1) + field(2, 2, field(1, 2, field(1, 0, 1))))
+    value = {n: field(1, 2, n) + field(2, 2, tensor) for n in (b"x", b"y")}
+    node = field(1, 2, b"x") + field(2, 2, b"y") + field(4, 2, b"Identity")
+    graph = field(1, 2, node) + field(2, 2, b"g")
+    graph += field(11, 2, value[b"x"]) + field(12, 2, value[b"y"])
+    opset = field(1, 2, b"") + field(2, 0, 13)
+    return field(1, 0, 8) + field(7, 2, graph) + field(8, 2, opset)

@@ -18,7 +18,14 @@ from torchinf_core.types import StoredFile
 LAYOUT = 1
 RECORD_SUFFIX = ".json"
 DIRECTORIES = (
-    "blobs", "blobs/sha256", "partial", "models", "records", "requests", "locks", "quarantine",
+    "blobs",
+    "blobs/sha256",
+    "partial",
+    "models",
+    "records",
+    "requests",
+    "locks",
+    "quarantine",
     "tmp",
 )
 LINKS_SUFFIX = ".links"

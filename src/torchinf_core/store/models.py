@@ -182,9 +182,7 @@ def _inode(path: str) -> int:
 
 
 def _inodes(directory: str) -> set[int]:
-    return {
-        _inode(f"{folder}/{name}") for folder, _, names in os.walk(directory) for name in names
-    }
+    return {_inode(f"{folder}/{name}") for folder, _, names in os.walk(directory) for name in names}
 
 
 def delete(path: str) -> int:
