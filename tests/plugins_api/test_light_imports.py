@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,3 +64,23 @@ def test_metadata_alone_imports_no_plugin(site: Site) -> None:
     module = site.source("zoo")
     assert module not in modules_after(site, PRELUDE + "load_plugins(settings).warnings")
     assert module in modules_after(site, PRELUDE + "load_plugins(settings).sources()")
+
+
+@pytest.mark.parametrize(
+    "words", ["--version", "list", "list --json", "info nothing", "path nothing", "cache", "config"]
+)
+def test_commands_about_what_is_stored_import_no_plugin(
+    site: Site, tmp_path: Path, words: str
+) -> None:
+    site.install("noisy", "print('imported', __name__)\n@hookimpl\ndef commands(app): pass\n")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(site.folder),
+        "TORCHINF_CACHE_DIR": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "torchinf_core", *words.split()],
+        capture_output=True, text=True, env=environment, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == (3 if "nothing" in words else 0), done.stderr
+    assert "imported" not in done.stdout + done.stderr

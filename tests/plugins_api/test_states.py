@@ -264,7 +264,7 @@ def test_strict_makes_a_broken_plugin_an_error(site: Site, monkeypatch: pytest.M
 def test_strict_counts_a_contested_scheme(site: Site) -> None:
     site.source("alpha", schemes="shared")
     site.source("beta", schemes="shared")
-    with pytest.raises(PluginError, match="is conflict"):
+    with pytest.raises(PluginError, match="is in conflict"):
         site.plugins(strict=True).states()
 
 

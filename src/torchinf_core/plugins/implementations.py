@@ -12,14 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pluggy
-
 from torchinf_core.errors import PluginContractError
-from torchinf_core.hookspecs import Hooks, hook_names
+from torchinf_core.hookspecs import Hooks, hook_names, hookimpl
 
 ROUTED = ("resolve", "fetch", "search")
 """Hooks that go to the owner of a scheme; other plugins may wrap these."""
 
+_MARK = f"{hookimpl.project_name}_impl"
 _PARAMETERS = {
     hook: tuple(inspect.signature(getattr(Hooks, hook)).parameters)[1:] for hook in hook_names()
 }
@@ -42,7 +41,7 @@ class Implementation:
     wrapper: bool
 
 
-def implementations(plugin: object, manager: pluggy.PluginManager) -> list[Implementation]:
+def implementations(plugin: object) -> list[Implementation]:
     """The hook implementations of a plugin, in the order of their names.
 
     Raises:
@@ -50,7 +49,7 @@ def implementations(plugin: object, manager: pluggy.PluginManager) -> list[Imple
     """
     found = []
     for attribute in dir(plugin):
-        options = manager.parse_hookimpl_opts(plugin, attribute)
+        options = _options(plugin, attribute)
         if options is None:
             continue
         hook = options.get("specname") or attribute
@@ -77,6 +76,15 @@ def implementations(plugin: object, manager: pluggy.PluginManager) -> list[Imple
     if "sources" in plain and "resolve" not in plain:
         raise PluginContractError("it implements 'sources' without 'resolve'")
     return found
+
+
+def _options(plugin: object, attribute: str) -> dict[str, Any] | None:
+    """What ``@hookimpl`` noted on a function; properties are not run to find out."""
+    found = inspect.getattr_static(plugin, attribute, None)
+    if isinstance(found, (staticmethod, classmethod)):
+        found = found.__func__
+    options = getattr(found, _MARK, None) if inspect.isroutine(found) else None
+    return options if isinstance(options, dict) else None
 
 
 def _check_signature(hook: str, function: Callable[..., Any]) -> None:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 
-import pluggy
-
 from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.hookspecs import GROUP
 from torchinf_core.plugins.boundary import describe, one_line, trace
@@ -57,7 +55,8 @@ class PluginState:
     def __str__(self) -> str:
         brought_by = f"{self.distribution} {self.version}".rstrip()
         problem = f": {self.problem}" if self.problem else ""
-        return f"plugin {self.name!r} ({brought_by}) is {self.state}{problem}"
+        state = {"conflict": "in conflict", "duplicate": "a duplicate"}.get(self.state, self.state)
+        return f"plugin {self.name!r} ({brought_by}) is {state}{problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +126,14 @@ def sort_out(
     return wanted, states
 
 
-def load(entry: EntryPoint, manager: pluggy.PluginManager) -> Loaded | PluginState:
+def load(entry: EntryPoint) -> Loaded | PluginState:
     """Import a plugin and ask for its sources; what it prints goes to stderr."""
     started = time.perf_counter()
     try:
         with redirect_stdout(sys.stderr):
             if not _NAME.fullmatch(entry.name):
                 raise PluginContractError(f"its name does not match {_NAME.pattern}")
-            found = tuple(implementations(_imported(entry.value), manager))
+            found = tuple(implementations(_imported(entry.value)))
             loaded = Loaded(entry, found, _sources(found))
     except KeyboardInterrupt:
         raise

@@ -81,7 +81,7 @@ def build(wanted: Iterable[EntryPoint], states: Iterable[PluginState]) -> Table:
     loaded: dict[str, Loaded] = {}
     found = list(states)
     for entry in wanted:
-        outcome = load(entry, manager)
+        outcome = load(entry)
         if isinstance(outcome, Loaded):
             loaded[entry.name] = outcome
         else:
