@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -38,7 +37,7 @@ _hidden = "httpx._main" not in sys.modules
 if _hidden:
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
 try:
-    import httpx
+    import httpx as httpx  # noqa: PLC0414 - the others take it from here
 finally:
     if _hidden:
         del sys.modules["httpx._main"]
@@ -199,6 +198,11 @@ def status_error(status: int, url: str, headers: httpx.Headers | dict[str, str])
     return SourceError(f"{shown} answered {status}")
 
 
+def network_error(message: str) -> NetworkError:
+    """A NetworkError with the usual next step."""
+    return NetworkError(message, hint=_NETWORK_HINT)
+
+
 def is_certificate_error(error: BaseException) -> bool:
     """True when the chain of causes holds a failed certificate check: no retry helps."""
     import ssl
@@ -290,11 +294,3 @@ def _usable_proxy(proxy: str) -> httpx.Proxy:
             f"the proxy {redact(proxy)} can't be used: {error}",
             hint="proxies look like http://host:3128",
         ) from None
-
-
-def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """The first value of a raw header, or None."""
-    for key, value in headers:
-        if key.lower() == name:
-            return value.decode("latin-1").strip()
-    return None

@@ -16,35 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from torchinf_core import __version__
-
-COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
-    "Models": {
-        "download": ("download", "Get a model into the store, verified."),
-        "list": ("models", "List the stored models."),
-        "info": ("models", "Show what is known of a stored model."),
-        "path": ("models", "Print where a stored model is."),
-        "verify": ("models", "Hash stored models again and compare."),
-        "remove": ("shelf", "Remove models from the store."),
-        "rename": ("shelf", "Give a stored model another name."),
-        "tag": ("shelf", "Add tags to a stored model, or remove them."),
-    },
-    "Store": {
-        "cache": ("storage", "Show where the store is and what it holds."),
-        "gc": ("storage", "Delete what no model needs any more."),
-        "fsck": ("storage", "Check the store as a whole, and repair it."),
-    },
-    "Sources and setup": {
-        "search": ("sources", "Search a source for models."),
-        "plugins": ("sources", "Show the plugins, their sources and their health."),
-        "config": ("setup", "Show every setting and where it comes from."),
-        "doctor": ("setup", "Check that this machine is ready."),
-    },
-}
-"""Section → command → (module of :mod:`torchinf_core.cli`, summary)."""
-
-_MODULE_OF = {
-    name: module for section in COMMANDS.values() for name, (module, _) in section.items()
-}
+from torchinf_core.cli.commands import MODULE_OF, help_page
 
 
 class LazyGroup(TyperGroup):
@@ -52,7 +24,7 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Names of all commands, without importing one."""
-        return [*_MODULE_OF, *(name for name in self.commands if name not in _MODULE_OF)]
+        return [*MODULE_OF, *(name for name in self.commands if name not in MODULE_OF)]
 
     def get_command(
         self,
@@ -61,11 +33,11 @@ class LazyGroup(TyperGroup):
     ) -> click.Command | None:
         """The command of that name, the core's own before those of plugins."""
         if cmd_name not in self.commands:
-            if cmd_name in _MODULE_OF:
+            if cmd_name in MODULE_OF:
                 self.add_command(_core_command(cmd_name), cmd_name)
             else:
                 for name, command in _plugin_commands().items():
-                    if name not in _MODULE_OF:
+                    if name not in MODULE_OF:
                         self.add_command(command, name)
         return self.commands.get(cmd_name)
 
@@ -82,27 +54,13 @@ class LazyGroup(TyperGroup):
             raise error
         return super().resolve_command(ctx, args)
 
-    def format_commands(
+    def format_help(
         self,
         ctx: click.Context,  # noqa: ARG002 - click's signature
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write the sections of ``--help``."""
-        width = max(map(len, _MODULE_OF))
-        for section, commands in COMMANDS.items():
-            with formatter.section(section):
-                formatter.write_dl(
-                    [(name.ljust(width), summary) for name, (_, summary) in commands.items()]
-                )
-        extra = [name for name in _plugin_commands() if name not in _MODULE_OF]
-        if extra:
-            with formatter.section("Plugins"):
-                formatter.write_dl(
-                    [
-                        (name.ljust(width), _plugin_commands()[name].get_short_help_str())
-                        for name in extra
-                    ]
-                )
+        """Write the page of ``--help``."""
+        formatter.write(help_page())
 
 
 def _version(value: bool) -> None:
@@ -127,10 +85,6 @@ def build() -> click.Command:
             False, "--version", "-V", help="Print the version.", is_eager=True, callback=_version
         ),
     ) -> None:
-        """Any model, from any source, pinned and verified in one local store.
-
-        torchinf download torchvision:resnet18
-        """
         if ctx.invoked_subcommand is None:
             typer.echo(ctx.get_help())
 
@@ -138,7 +92,7 @@ def build() -> click.Command:
 
 
 def _core_command(name: str) -> click.Command:
-    module = import_module(f"torchinf_core.cli.{_MODULE_OF[name]}")
+    module = import_module(f"torchinf_core.cli.{MODULE_OF[name]}")
     app = typer.Typer(
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -1,71 +1,143 @@
-"""The answers that take a record and nothing else: version, path, a warm download.
+"""Answers that need no Typer: version, help, and simple forms of path, list, info, download.
 
-Imports only what Python starts with, json and hashlib, and so answers in a few
-milliseconds.  Whatever is unusual (an option, a settings file, a file that was
-touched, no such name) is left to the whole command line: nothing here reports
-an error.
+``path`` and a warm ``download`` import only what Python starts with, json and
+hashlib, and so take a few milliseconds.  Whatever is unusual (an option, a
+settings file, a file that was touched, no such name) is left to the whole
+command line: nothing here reports an error.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 from torchinf_core import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def answer(argv: Sequence[str]) -> int | None:
-    """Do what ``argv`` asks and return 0, or do nothing and return None."""
-    if not argv:
+    """Do what ``argv`` asks and return an exit status, or do nothing and return None."""
+    if "_TORCHINF_COMPLETE" in os.environ or os.environ.get("TORCHINF_DEBUG"):
         return None
-    if argv[0] in ("--version", "-V"):
-        print(f"torchinf {__version__}")  # noqa: T201
-        return 0
-    if argv[0] not in ("path", "download"):
-        return None
-    words, cache_dir, quiet = _understand(argv[1:])
-    if not words or _has_settings_file() or os.environ.get("TORCHINF_DEBUG"):
-        return None
-    from torchinf_core import warm
+    from torchinf_core.cli import output
 
-    root = os.path.abspath(os.path.expanduser(cache_dir or warm.default_cache_dir()))
-    if argv[0] == "path":
-        found = warm.find_name(root, words[0]) if len(words) == 1 and not quiet else None
-    else:
-        found = warm.find_request(root, warm.request_key(_reference(words), {}, None))
-    if found is None:
-        return None
-    if argv[0] == "download" and not quiet:
-        from torchinf_core.cli import output
-
-        output.tell(output.summary(found.name, len(found.sizes), sum(found.sizes), "already here"))
     try:
-        print(found.path, flush=True)  # noqa: T201
-    except OSError:
+        page = _page(argv)
+        if page is None:
+            return None
+        output.prepare_streams()
+        if isinstance(page, str):
+            print(page)  # noqa: T201
+        else:
+            page()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        output.drop_stdout()
+        return output.BROKEN_PIPE
+    except Exception:  # noqa: BLE001 - the whole command line meets it again, and reports it
         return None
     return 0
 
 
-def _understand(words: Sequence[str]) -> tuple[list[str], str | None, bool]:
-    """Plain words, ``--cache-dir`` and ``--quiet``; no words when there is more to it."""
+def _page(argv: Sequence[str]) -> str | Callable[[], None] | None:
+    """What to print, or what prints it; None for whatever is not simple."""
+    command = argv[0] if argv else "--help"
+    if command in ("--version", "-V"):
+        return f"torchinf {__version__}"
+    if command in ("--help", "-h"):
+        from torchinf_core.cli.commands import help_page
+
+        return help_page().rstrip("\n")
+    if command not in ("path", "download", "list", "info"):
+        return None
+    understood = _understand(argv[1:])
+    if understood is None:
+        return None
+    words, flags, cache_dir = understood
+    if command == "path" and len(words) == 1 and not flags:
+        return _path(words[0], cache_dir)
+    if command == "download" and words and flags <= {"--quiet"}:
+        return _download(words, cache_dir, quiet=bool(flags))
+    if command == "list" and not words:
+        return lambda: _list(cache_dir, flags)
+    if command == "info" and len(words) == 1 and flags <= {"--json"}:
+        return lambda: _info(words[0], cache_dir, flags)
+    return None
+
+
+def _path(name: str, cache_dir: str | None) -> str | None:
+    from torchinf_core import warm
+
+    root = _root(cache_dir)
+    found = warm.find_name(root, name) if root else None
+    return found.path if found else None
+
+
+def _download(words: Sequence[str], cache_dir: str | None, *, quiet: bool) -> str | None:
+    from torchinf_core import warm
+
+    root = _root(cache_dir)
+    key = warm.request_key(_reference(words), {}, None)
+    found = warm.find_request(root, key) if root else None
+    if found is not None and not quiet:
+        from torchinf_core.cli import output
+
+        output.tell(output.summary(found.name, len(found.sizes), sum(found.sizes), "already here"))
+    return found.path if found else None
+
+
+def _list(cache_dir: str | None, flags: set[str]) -> None:
+    from torchinf_core.cli.show import show_list
+    from torchinf_core.manager import ModelDownloader
+
+    downloader = ModelDownloader(cache_dir)
+    show_list(downloader, as_json="--json" in flags, quiet="--quiet" in flags)
+
+
+def _info(name: str, cache_dir: str | None, flags: set[str]) -> None:
+    from torchinf_core.cli.show import show_info
+    from torchinf_core.manager import ModelDownloader
+
+    show_info(ModelDownloader(cache_dir), name, as_json="--json" in flags)
+
+
+_FLAGS = {"-q": "--quiet", "--quiet": "--quiet", "--json": "--json"}
+
+
+def _understand(words: Sequence[str]) -> tuple[list[str], set[str], str | None] | None:
+    """Plain words, flags and ``--cache-dir``; None when there is more to it."""
     plain: list[str] = []
-    cache_dir, quiet = None, False
+    flags: set[str] = set()
+    cache_dir = None
     rest = iter(words)
     for word in rest:
-        if word in ("-q", "--quiet"):
-            quiet = True
+        if word in _FLAGS:
+            flags.add(_FLAGS[word])
         elif word == "--cache-dir":
             cache_dir = next(rest, "")
             if not cache_dir:
-                return [], None, False
+                return None
         elif word.startswith("-"):
-            return [], None, False
+            return None
         else:
             plain.append(word)
-    return plain, cache_dir, quiet
+    return plain, flags, cache_dir
+
+
+def _root(cache_dir: str | None) -> str | None:
+    """The store, when no settings file needs to be read to know it."""
+    from torchinf_core import warm
+
+    if os.environ.get("TORCHINF_CONFIG"):
+        return None
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    if os.path.lexists(f"{base}/torchinf/config.toml"):
+        return None
+    return os.path.abspath(os.path.expanduser(cache_dir or warm.default_cache_dir()))
 
 
 def _reference(words: Sequence[str]) -> str:
@@ -81,10 +153,3 @@ def _reference(words: Sequence[str]) -> str:
     if source in ("url", "http", "https", "file"):
         return model
     return f"{source}:{model}"
-
-
-def _has_settings_file() -> bool:
-    if os.environ.get("TORCHINF_CONFIG"):
-        return True
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return os.path.lexists(f"{base}/torchinf/config.toml")

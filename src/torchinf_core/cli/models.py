@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from torchinf_core.cli import output
-from torchinf_core.cli.filters import select, sort_records
 from torchinf_core.cli.options import (
     AsJson,
     CacheDir,
@@ -17,6 +16,7 @@ from torchinf_core.cli.options import (
     complete_name,
     open_downloader,
 )
+from torchinf_core.cli.show import show_info, show_list
 from torchinf_core.errors import IntegrityError, UsageError
 
 
@@ -42,86 +42,20 @@ def list_command(
     verbose: Verbose = 0,
 ) -> None:
     """List the stored models.  With -q, their names alone."""
-    downloader = open_downloader(cache_dir, verbose)
-    listing = downloader.registry.records()
-    records = sort_records(select(listing.records, filters or []), sort)
-    if as_json:
-        output.document(
-            {
-                "models": [
-                    output.record_json(record, str(downloader.store.model_path(record)))
-                    for record in records
-                ],
-                "damaged": [{"name": bad.name, "reason": bad.reason} for bad in listing.damaged],
-            }
-        )
-    elif quiet:
-        for record in records:
-            output.say(record.name)
-    elif records:
-        output.table(
-            ["NAME", "SOURCE", "FORMAT", "SIZE", "UPDATED", "TASK", "TAGS"],
-            [
-                [
-                    record.name,
-                    record.source,
-                    record.format or "-",
-                    output.size(record.size),
-                    output.day(record.updated),
-                    record.task or "-",
-                    ", ".join(record.tags) or "-",
-                ]
-                for record in records
-            ],
-            right=["SIZE"],
-        )
-    elif listing.records:
-        output.tell("no stored model matches")
-    elif not listing.damaged:
-        output.tell("the store holds no model yet; try: torchinf download torchvision:resnet18")
-    for bad in listing.damaged:
-        output.labelled("warning", f"the record of {bad.name} is damaged: {bad.reason}", "33")
-    if listing.damaged:
-        output.labelled("hint", "torchinf fsck --repair", "36")
+    show_list(
+        open_downloader(cache_dir, verbose),
+        filters=filters or (),
+        sort=sort,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 def info_command(
     name: Name, cache_dir: CacheDir = None, as_json: AsJson = False, verbose: Verbose = 0
 ) -> None:
     """Show what is known of a stored model."""
-    downloader = open_downloader(cache_dir, verbose)
-    record = downloader.get_record(name)
-    path = str(downloader.store.model_path(record))
-    if as_json:
-        output.document(output.record_json(record, path))
-        return
-    output.facts(
-        [
-            ("name", record.name),
-            ("description", record.description),
-            ("source", record.source),
-            ("reference", record.ref),
-            ("revision", record.revision),
-            ("path", path),
-            ("size", f"{output.size(record.size)} in {output.plural(len(record.files), 'file')}"),
-            ("format", record.format),
-            ("task", record.task),
-            ("license", record.license),
-            ("tags", ", ".join(record.tags)),
-            ("trust", record.trust.name.lower()),
-            ("verified", record.verified),
-            ("created", output.day(record.created)),
-            ("updated", output.day(record.updated)),
-            *((key, _short(value)) for key, value in sorted(record.metadata.items())),
-        ]
-    )
-    if record.files:
-        output.say()
-        output.table(
-            ["FILE", "SIZE", "FORMAT", "SHA256"],
-            [[f.path, output.size(f.size), f.format or "-", f.sha256] for f in record.files],
-            right=["SIZE"],
-        )
+    show_info(open_downloader(cache_dir, verbose), name, as_json=as_json)
 
 
 def path_command(
@@ -188,10 +122,3 @@ def verify_command(
             + ", ".join(damaged[:5]),
             hint=f"torchinf download {downloader.get_record(damaged[0]).ref} repairs it",
         )
-
-
-def _short(value: object) -> str:
-    import json
-
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else f"{text[:160]}… ({len(text)} characters; --json has all)"

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from torchinf_core.types import Json, Record
 
+BROKEN_PIPE = 141
+"""Exit status when nobody reads what is printed: 128 + SIGPIPE, as a shell has it."""
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -179,3 +181,19 @@ def _terminal_width() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except (OSError, ValueError):
         return 0
+
+
+def prepare_streams() -> None:
+    """Print what an encoding can't hold as escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def drop_stdout() -> None:
+    """Keep Python from complaining about a closed pipe while it shuts down."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        sys.stdout = None

@@ -17,7 +17,7 @@ from torchinf_core.cli.app import build
 from torchinf_core.errors import TorchinfError
 from torchinf_core.refs import redact
 
-INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
+INTERRUPTED, TERMINATED = 130, 143
 _ANYWHERE = ("--offline", "--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--cache-dir")
 
 
@@ -32,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     stdout as a document.
     """
     args = _options_after_command(list(argv))
-    _prepare_streams()
+    output.prepare_streams()
     try:
         with _sigterm_as_exception():
             status = _invoke(args)
@@ -40,8 +40,8 @@ def run(argv: Sequence[str]) -> int:
             sys.stdout.flush()
         return status
     except BrokenPipeError:
-        _drop_stdout()
-        return BROKEN_PIPE
+        output.drop_stdout()
+        return output.BROKEN_PIPE
     except Terminated:
         return _interrupted("terminated", TERMINATED)
     except KeyboardInterrupt:
@@ -121,7 +121,7 @@ def _report(args: list[str], kind: str, message: str, hint: str, status: int) ->
         if hint:
             output.labelled("hint", hint, "36")
     except OSError:
-        _drop_stdout()
+        output.drop_stdout()
     return status
 
 
@@ -130,21 +130,6 @@ def _debug_traceback() -> None:
         import traceback
 
         traceback.print_exc()
-
-
-def _prepare_streams() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-
-
-def _drop_stdout() -> None:
-    """Keep Python from complaining about a closed pipe while it shuts down."""
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):
-        sys.stdout = None
 
 
 @contextmanager

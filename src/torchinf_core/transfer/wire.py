@@ -21,10 +21,10 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import h11
-import httpx
 
 from torchinf_core import http, retry
 from torchinf_core.errors import SourceError, TorchinfError
+from torchinf_core.http import httpx
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings
 
