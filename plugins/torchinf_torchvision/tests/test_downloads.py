@@ -24,11 +24,16 @@ from torchinf_torchvision.catalogue import load
 
 def checkpoint(seed: int) -> bytes:
     """A small file in torch's format; torch itself is not needed to make one."""
+    members = {
+        "archive/data.pkl": pickle.dumps({"seed": seed}, protocol=2),
+        "archive/version": b"3\n",
+        "archive/data/0": bytes([seed]) * 5000,
+    }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"seed": seed}, protocol=2))
-        archive.writestr("archive/version", "3\n")
-        archive.writestr("archive/data/0", bytes([seed]) * 5000)
+        for name, content in members.items():
+            # Without a date of its own a member gets the current time.
+            archive.writestr(zipfile.ZipInfo(name), content)
     return buffer.getvalue()
 
 
