@@ -148,7 +148,7 @@ def test_the_key_of_a_partial_or_lock_stays_in_its_directory(shelf, key):
 def test_an_onnx_model_with_external_data_gets_files_with_one_link(shelf):
     files = {"model.onnx": b"graph", "weights.data": b"w" * 5000}
     record = shelf.add("m", files)
-    found = [path for path in shelf.store.model_dir(record).iterdir()]
+    found = list(shelf.store.model_dir(record).iterdir())
     assert [path.stat().st_nlink for path in found] == [1, 1]
     assert not any(path.is_symlink() for path in found)
     assert shelf.content("m") == files
@@ -238,7 +238,7 @@ def test_a_file_in_place_of_the_store_is_refused_by_name(tmp_path):
 
 def test_a_dangling_link_in_place_of_the_store_is_refused(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
-    with pytest.raises(StoreError, match="link to .*gone"):
+    with pytest.raises(StoreError, match=r"link to .*gone"):
         Store(tmp_path / "link").prepare()
 
 

@@ -121,10 +121,12 @@ def write_file(layout: Layout, target: str, data: bytes, *, replace: bool = True
             _take_back(target, backup)
             raise
     finally:
-        for leftover in (scratch, backup):
-            with suppress(OSError):
-                os.unlink(leftover)
-        os.close(fd)
+        try:
+            for leftover in (scratch, backup):
+                with suppress(OSError):
+                    os.unlink(leftover)
+        finally:
+            os.close(fd)
 
 
 def _rename_new(scratch: str, target: str) -> None:

@@ -118,7 +118,7 @@ def hold(
         yield
     finally:
         if fd is not None:
-            _release(fd, shared=shared)
+            _release(fd)
 
 
 def take(path: str, *, create: bool) -> int | None:
@@ -221,8 +221,9 @@ def _sign(fd: int) -> None:
         os.pwrite(fd, json.dumps(note).ljust(160).encode() + b"\n", 0)
 
 
-def _release(fd: int, *, shared: bool) -> None:
-    if not shared:
-        with suppress(OSError):
+def _release(fd: int) -> None:
+    """Take the name back, unless another holder of a shared lock wrote its own over it."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        if json.loads(os.pread(fd, 512, 0))["pid"] == os.getpid():
             os.ftruncate(fd, 0)
     os.close(fd)
