@@ -21,7 +21,7 @@ SECRET_WORDS = "token|key|sig|secret|pass|pwd|auth|credential|policy|session|jwt
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_+.-]+):(.*)", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 _RESERVED = frozenset(
     {"all", "con", "prn", "aux", "nul"}
@@ -49,7 +49,7 @@ def parse_ref(text: str) -> ModelRef:
     if len(text) > MAX_LENGTH:
         raise RefError(f"the reference is longer than {MAX_LENGTH} characters")
     if _CONTROL.search(text):
-        raise RefError(f"the reference {text!a} holds control characters")
+        raise RefError(f"the reference {text!a} holds control characters or bytes that are not UTF-8")
     body, sha256 = _split_digest(text)
     match = _SCHEME.fullmatch(body)
     if match is None:

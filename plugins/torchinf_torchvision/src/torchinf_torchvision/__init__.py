@@ -13,9 +13,11 @@ from torchinf_core.hookspecs import hookimpl
 from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
+    import typer
+
     from torchinf_core.host import Host
 
-__all__ = ["resolve", "search", "sources"]
+__all__ = ["commands", "resolve", "search", "sources"]
 
 
 @hookimpl
@@ -60,3 +62,11 @@ def search(pattern: str, limit: int) -> Iterable[SearchHit]:
     from torchinf_torchvision.searching import find
 
     return find(pattern, limit)
+
+
+@hookimpl
+def commands(app: typer.Typer) -> None:
+    """``torchinf torchvision labels MODEL``."""
+    from torchinf_torchvision.labels import print_labels
+
+    app.command("labels")(print_labels)
