@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperGroup
+from typer.utils import get_params_from_function
 
 from torchinf_core import __version__
 from torchinf_core.cli.commands import MODULE_OF, help_page
@@ -99,8 +101,21 @@ def _core_command(name: str) -> click.Command:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    app.command(name)(getattr(module, f"{name}_command"))
-    return typer.main.get_command(app)
+    function = getattr(module, f"{name}_command")
+    app.command(name)(function)
+    command = typer.main.get_command(app)
+    _restore_help_of_arguments(command, function)
+    return command
+
+
+def _restore_help_of_arguments(command: click.Command, function: Callable[..., Any]) -> None:
+    """click 8.5 forgets what Typer 0.24 told it about arguments."""
+    if all(getattr(param, "help", None) for param in command.params):
+        return
+    told = get_params_from_function(function)
+    for param in command.params:
+        if isinstance(param, TyperArgument) and param.name in told and not param.help:
+            param.help = getattr(told[param.name].default, "help", None)
 
 
 _mounted: dict[tuple[Any, ...], dict[str, click.Command]] = {}

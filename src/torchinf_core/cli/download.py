@@ -137,7 +137,7 @@ def download_command(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    r"""Get a model into the store, verified.
+    """Get a model into the store, verified.
 
     Asking again for what is there makes no connection.  An interrupted download
     goes on where it stopped when the same command runs again.
@@ -147,7 +147,7 @@ def download_command(
       torchinf download torchvision resnet18 --name classifier
       torchinf download https://example.com/model.onnx --sha256 HEX
       torchinf download ./model.pt --name local
-    """
+    """  # noqa: D301 - the escape is click's mark for lines to be left alone
     downloader = open_downloader(
         cache_dir,
         verbose,

@@ -61,11 +61,11 @@ def info_command(
 def path_command(
     name: Name, cache_dir: CacheDir = None, as_json: AsJson = False, verbose: Verbose = 0
 ) -> None:
-    r"""Print where a stored model is: its file, or its directory when it has several.
+    """Print where a stored model is: its file, or its directory when it has several.
 
     \b
       python use.py "$(torchinf path resnet18)"
-    """
+    """  # noqa: D301 - the escape is click's mark for lines to be left alone
     path = str(open_downloader(cache_dir, verbose).get_model_path(name))
     if as_json:
         output.document({"name": name, "path": path})

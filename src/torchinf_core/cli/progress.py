@@ -160,7 +160,9 @@ class Bars:
         ended = event.total is not None and event.done >= event.total
         task = self._tasks.get(file)
         if task is None and len(self._tasks) < MOST_BARS and not (ended and several):
-            task = self._tasks[file] = progress.add_task(_short(file), total=event.total)
+            # What an earlier process brought must not count as speed.
+            task = progress.add_task(_short(file), total=event.total, completed=event.done)
+            self._tasks[file] = task
         if task is not None:
             progress.update(task, completed=event.done, total=event.total)
             if ended and several:
@@ -181,13 +183,16 @@ class Bars:
             TransferSpeedColumn,
         )
 
+        # Room for the ^C that the terminal echoes, so that it does not break the line.
+        width = Console(stderr=True).width
+        console = Console(stderr=True, width=max(width - 3, 20))
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             DownloadColumn(),
             TransferSpeedColumn(),
             TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
+            console=console,
             expand=True,
         )
         self._progress.start()

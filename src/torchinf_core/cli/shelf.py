@@ -40,7 +40,7 @@ def remove_command(
     chosen = [downloader.get_record(name).name for name in names] if not everything else []
     chosen = downloader.registry.names() if everything else list(dict.fromkeys(chosen))
     if everything and chosen and not (yes or dry_run):
-        _confirm(f"remove all {len(chosen)} from {downloader.cache_dir}")
+        _confirm(f"remove {output.plural(len(chosen), 'model')} from {downloader.cache_dir}")
     failed: TorchinfError | None = None
     removed = []
     for name in chosen:
