@@ -101,6 +101,17 @@ def test_a_name_with_other_content_is_an_error_that_offers_both_ways_out(zoo, ge
     assert registry.get("tiny").model_id == "tiny"
 
 
+def test_update_does_not_swap_in_another_revision_that_was_asked_for(zoo, get, registry):
+    zoo.add("tiny", OLD)
+    zoo.add("tiny", NEW, revision="2")
+    get("zoo:tiny@1")
+    with pytest.raises(NameTakenError) as caught:
+        get("zoo:tiny@2", update=True)
+    assert "--replace" in caught.value.hint
+    assert "changed at its source" not in str(caught.value)
+    assert registry.get("tiny").revision == "1"
+
+
 def test_replace_changes_the_content_of_a_name(zoo, get, registry):
     zoo.add("tiny", OLD)
     zoo.add("huge", NEW)

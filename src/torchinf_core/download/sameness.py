@@ -10,8 +10,19 @@ from torchinf_core.types import ModelRef, Plan, Record, RemoteFile, StoredFile
 
 
 def same_request(plan: Plan, source: str, record: Record) -> bool:
-    """True when the record was made from the same model of the same source."""
-    return record.source == source and record.model_id == redact(plan.ref.locator)
+    """True when the record was made by asking the same source for the same thing.
+
+    That is: the same model, at the same requested or resolved revision, with its
+    weights or without.
+    """
+    asked_alike = record.requested_revision == plan.ref.revision
+    same_revision = plan.revision is not None and plan.revision == record.revision
+    return (
+        record.source == source
+        and record.model_id == redact(plan.ref.locator)
+        and (asked_alike or same_revision)
+        and bool(record.files) == bool(plan.files)
+    )
 
 
 def same_content(plan: Plan, record: Record) -> bool | None:
