@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 import typer
-from typer.core import TyperArgument, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.utils import get_params_from_function
 
 from torchinf_core import __version__
@@ -65,6 +65,13 @@ class LazyGroup(TyperGroup):
         formatter.write(help_page())
 
 
+class OneCommand(TyperCommand):
+    """A command whose arguments are listed once: click 8.5 would do so beside Typer."""
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Nothing: Typer writes them with the options."""
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"torchinf {__version__}")
@@ -102,14 +109,14 @@ def _core_command(name: str) -> click.Command:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     function = getattr(module, f"{name}_command")
-    app.command(name)(function)
+    app.command(name, cls=OneCommand)(function)
     command = typer.main.get_command(app)
     _restore_help_of_arguments(command, function)
     return command
 
 
 def _restore_help_of_arguments(command: click.Command, function: Callable[..., Any]) -> None:
-    """click 8.5 forgets what Typer 0.24 told it about arguments."""
+    """With click 8.5 arguments forget what Typer 0.24 told them."""
     if all(getattr(param, "help", None) for param in command.params):
         return
     told = get_params_from_function(function)
