@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from io import BufferedReader
+from typing import BinaryIO
 
 MAX_OPCODES = 2_000_000
 MAX_LINE = 4096
@@ -49,7 +49,7 @@ _SAFE = re.compile(
     r"|torch\.nn\.parameter\.(?:Parameter|Buffer)|torch\.serialization\._get_layout"
     r"|torch\.(?:cuda\.)?(?:sparse\.)?[A-Z][A-Za-z0-9]*(?:Tensor|Storage)"
     r"|torch\.storage\.(?:Typed|Untyped)Storage"
-    r"|torch\.(?:u?int|bits|b?float|complex)\d\w*|torch\.(?:bool|q\w*int\d\w*|per_\w+affine\w*"
+    r"|torch\.(?:u?int|bits|b?float|b?complex)\d\w*|torch\.(?:bool|q\w*int\d\w*|per_\w+affine\w*"
     r"|per_tensor_symmetric|per_channel_symmetric)"
     r"|torch\._utils\._rebuild_(?:parameter|parameter_with_state|qtensor|tensor|tensor_v[23]"
     r"|sparse_tensor|meta_tensor_no_storage|nested_tensor|wrapper_subclass"
@@ -76,7 +76,7 @@ class Scan:
     foreign: str | None
 
 
-def scan(stream: BufferedReader) -> Scan:
+def scan(stream: BinaryIO) -> Scan:
     """Scan one pickle from where the stream stands; it is left behind the STOP.
 
     Never raises for any content; what can't be read is not ``complete``.
@@ -146,7 +146,7 @@ class _Source:
 
     __slots__ = ("_budget", "_stream")
 
-    def __init__(self, stream: BufferedReader) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._budget = MAX_BYTES
 

@@ -16,8 +16,9 @@ from typing import BinaryIO
 from torchinf_core.errors import FormatError
 from torchinf_core.verify.sniffed import Sniffed
 
-MAX_HEADER = 25_000_000
-MAX_TENSORS = 200_000
+MAX_HEADER = 16_000_000
+MAX_TENSORS = 100_000
+MAX_KEYS = 10_000
 
 _BITS = {
     "F4": 4,
@@ -66,10 +67,10 @@ def judge(file: BinaryIO, size: int) -> Sniffed:
         raise FormatError("is not safetensors: the header is longer than the file")
     if length > MAX_HEADER:
         raise FormatError(f"has a safetensors header of {length} bytes; {MAX_HEADER} is the limit")
-    first = file.read(1)
-    if first != b"{":
+    if file.read(1) != b"{":
         raise FormatError("is not safetensors: the header does not begin with {")
-    header = first + file.read(length - 1)
+    file.seek(8)
+    header = file.read(length)
     if len(header) != length:
         raise FormatError("became shorter while it was read")
     _check_coverage(_parse(header), size - 8 - length)
@@ -158,6 +159,8 @@ def _skip_metadata(header: bytes, position: int) -> int:
         if key in keys:
             raise FormatError(f"has __metadata__ that names {ascii(key)[:80]} twice")
         keys.add(key)
+        if len(keys) > MAX_KEYS:
+            raise FormatError(f"has __metadata__ of more than {MAX_KEYS} keys")
         position = pair.end()
         if pair[3] == b"}":
             return pair.end(3)

@@ -8,6 +8,7 @@ verdict is a classification, not the defence: a checkpoint is read with
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from torchinf_core.errors import FormatError
@@ -23,15 +24,14 @@ _LEGACY_PICKLES = 5
 
 # A path in the archive, without its root folder, that only one kind of file has.
 _MARKS = (
-    ("torchscript", re.compile(r"constants\.pkl|code/.*|bytecode\.pkl")),
+    ("torchscript", re.compile(r"constants\.pkl|bytecode\.pkl")),
     (
         "torch-export",
-        re.compile(
-            r"archive_format|serialized_exported_program\.json|models/.*\.json|data/aotinductor/.*"
-        ),
+        re.compile(r"archive_format|serialized_exported_program\.json|data/aotinductor/.*"),
     ),
-    ("torch-package", re.compile(r"\.data/(?:extern_modules|version|python_version)")),
+    ("torch-package", re.compile(r"\.data/(?:extern_modules|python_version)")),
 )
+_DATA = re.compile(r"[^/]+/data\.pkl", re.IGNORECASE)
 
 
 def judge_zip(file: BinaryIO, size: int) -> Sniffed:
@@ -42,18 +42,25 @@ def judge_zip(file: BinaryIO, size: int) -> Sniffed:
         PolicyError: for one of too many members.
     """
     entries = read_entries(file, size)
-    # torch looks records up by name in any case.
-    members = {entry.name.lower(): entry for entry in entries}
-    inner = {name.partition("/")[2] for name in members} | set(members)
     for kind, mark in _MARKS:
-        if any(mark.fullmatch(name) for name in inner):
+        if any(mark.fullmatch(name) for name in _inner_names(entries)):
             return Sniffed(kind, Trust.CODE)
-    data = [entry for name, entry in members.items() if re.fullmatch(r"[^/]+/data\.pkl", name)]
+    data = [entry for entry in entries if _DATA.fullmatch(entry.name)]
     if not data:
         return Sniffed("zip")
-    if len(members) != len(entries) or len(data) > 1:
-        raise FormatError("is a torch file with two members of one name")
+    if any(name.startswith("code/") for name in _inner_names(entries)):
+        return Sniffed("torchscript", Trust.CODE)
+    if len(data) > 1:
+        raise FormatError("is a torch file with two members named data.pkl")
     return Sniffed("torch", _trust_of([_scan_member(file, data[0])]))
+
+
+def _inner_names(entries: list[Entry]) -> Iterator[str]:
+    """Paths as they are and without their root, in lower case: torch finds records in any case."""
+    for entry in entries:
+        name = entry.name.lower()
+        yield name
+        yield name.partition("/")[2]
 
 
 def judge_pickle(file: BinaryIO, size: int) -> Sniffed:

@@ -52,7 +52,7 @@ class Entry:
 
 
 def read_entries(file: BinaryIO, size: int, max_entries: int = MAX_ENTRIES) -> list[Entry]:
-    """All members in the order of the central directory.
+    """All members by their place in the file.
 
     Raises:
         FormatError: when the archive is cut, inconsistent, or uses encryption,
@@ -67,11 +67,9 @@ def read_entries(file: BinaryIO, size: int, max_entries: int = MAX_ENTRIES) -> l
         central = [_read_central(file) for _ in range(count)]
         if file.tell() != end:
             raise FormatError("is a zip whose directory has another length than it says")
-        entries = [_read_local(file, member) for member in central]
+        return _read_members(file, central, begin)
     except struct.error:
         raise FormatError("is a zip that is cut within its directory") from None
-    _check_layout(central, entries, begin)
-    return entries
 
 
 def _find_directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
@@ -176,21 +174,22 @@ def _read_local(file: BinaryIO, member: _Central) -> Entry:
     return Entry(name, method, member.crc, member.packed, member.size, start, member.mode)
 
 
-def _check_layout(central: list[_Central], entries: list[Entry], limit: int) -> None:
-    spans = sorted(
-        (member.offset, entry.start + entry.packed)
-        for member, entry in zip(central, entries, strict=True)
-    )
+def _read_members(file: BinaryIO, central: list[_Central], limit: int) -> list[Entry]:
+    """The members by place, each freed from ``central`` as it is read: there may be many."""
+    entries: list[Entry] = []
+    central.sort(key=lambda member: member.offset, reverse=True)
     position = 0
-    for index, (begin, end) in enumerate(spans):
-        if begin < position or (index == 0 and begin):
+    while central:
+        member = central.pop()
+        if member.offset < position or (not entries and member.offset):
             raise FormatError("is a zip with overlapping members or bytes before the first")
-        position = end
+        entries.append(_read_local(file, member))
+        position = entries[-1].start + member.packed
     if position > limit:
         raise FormatError("is a zip whose members overlap its directory")
-    names = {entry.name for entry in entries}
-    if len(names) != len(entries):
+    if len({entry.name for entry in entries}) != len(entries):
         raise FormatError("is a zip with two members of one name")
+    return entries
 
 
 def _wide(extra: bytes) -> list[int]:
