@@ -17,6 +17,7 @@ from torchinf_core.types import Record, StoredFile, Trust
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20
+MAX_POINTER = 1 << 14
 _CHUNK = 1 << 16
 _DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -179,6 +180,20 @@ def read_bytes(path: str, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"it is larger than {limit} bytes")
     return data
+
+
+def pointer(record: Record) -> bytes:
+    """What a request's pointer says; it counts only while the record would say the same."""
+    return f"{record.name}\n{record.generation}\n{record.source}:{record.model_id}\n".encode()
+
+
+def pointed_name(data: bytes) -> str:
+    """The name in a pointer.
+
+    Raises:
+        ValueError: it is no text.
+    """
+    return data.split(b"\n", 1)[0].decode()
 
 
 def scan(directory: str, suffix: str) -> Iterator[tuple[str, Record | ValueError]]:

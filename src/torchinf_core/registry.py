@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from torchinf_core.store import Store
 
-_MAX_POINTER = 16384
 _REPAIR = "torchinf fsck --repair sets it aside; then download the model again"
 
 
@@ -100,12 +99,12 @@ class Registry:
         Reads two small files.  Anything doubtful is None.
         """
         try:
-            raw = records.read_bytes(self._layout.request(key), _MAX_POINTER)
-            name = raw.split(b"\n", 1)[0].decode()
+            raw = records.read_bytes(self._layout.request(key), records.MAX_POINTER)
+            name = records.pointed_name(raw)
             record = records.read(self._layout.record(name))
         except (OSError, ValueError):
             return None
-        return record if raw == _pointer(record) and record.name == name else None
+        return record if raw == records.pointer(record) and record.name == name else None
 
     def put(self, record: Record) -> None:
         """Write a record, in place of any that has its name; durable when this returns.
@@ -216,9 +215,9 @@ class Registry:
 
     def _point(self, record: Record) -> None:
         """Before the record: a pointer to nothing is harmless, a missing one costs a resolve."""
-        path, data = self._layout.request(record.request_key), _pointer(record)
+        path, data = self._layout.request(record.request_key), records.pointer(record)
         with suppress(OSError, ValueError):
-            if records.read_bytes(path, _MAX_POINTER) == data:
+            if records.read_bytes(path, records.MAX_POINTER) == data:
                 return
         write_file(self._layout, path, data)
 
@@ -227,7 +226,7 @@ class Registry:
             return
         path = self._layout.request(record.request_key)
         with suppress(OSError, ValueError):
-            if records.read_bytes(path, _MAX_POINTER) == _pointer(record):
+            if records.read_bytes(path, records.MAX_POINTER) == records.pointer(record):
                 os.unlink(path)
                 sync_directory(os.path.dirname(path))
 
@@ -264,11 +263,6 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _pointer(record: Record) -> bytes:
-    """What a pointer says; it counts only while the record would have it said again."""
-    return f"{record.name}\n{record.generation}\n{record.source}:{record.model_id}\n".encode()
 
 
 def _check_name(name: str) -> None:

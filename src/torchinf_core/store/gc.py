@@ -161,7 +161,7 @@ def _links_below(paths: list[str]) -> dict[int, int]:
 
 def _dangles(path: str, marks: Marks) -> bool:
     try:
-        ident = model_id(records.read_bytes(path, 4096).decode())
+        ident = model_id(records.pointed_name(records.read_bytes(path, records.MAX_POINTER)))
     except (OSError, ValueError):
         return True
     return ident not in marks.generations and ident not in marks.broken
