@@ -17,6 +17,7 @@ from torchinf_core.errors import FormatError, PolicyError
 
 BLOCK = 512
 MAX_HEADER = 1 << 20
+MAX_PADDING = 1 << 20
 FILE, HARD_LINK, SYMLINK, DIRECTORY = "file", "hard link", "symbolic link", "directory"
 
 _KINDS = {
@@ -61,6 +62,7 @@ def read_members(stream: BinaryIO, max_entries: int) -> Iterator[Member]:
     for _ in range(max_entries):
         block = _exactly(stream, BLOCK)
         if not any(block):
+            _check_end(stream)
             return
         if not _checksum_fits(block):
             raise FormatError("is a tar with a damaged header")
@@ -75,6 +77,17 @@ def read_members(stream: BinaryIO, max_entries: int) -> Iterator[Member]:
         yield member
         _exactly(stream, -member.size % BLOCK)
     raise PolicyError(f"is a tar of more than {max_entries} members")
+
+
+def _check_end(stream: BinaryIO) -> None:
+    # Reading on also reaches the checksum behind a compressed archive.
+    for _ in range(MAX_PADDING // BLOCK):
+        padding = stream.read(BLOCK)
+        if not padding:
+            return
+        if any(padding):
+            break
+    raise FormatError("is a tar with bytes behind its end")
 
 
 def _member(block: bytes, size: int, attributes: dict[str, str]) -> Member:
