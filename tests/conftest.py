@@ -114,6 +114,13 @@ class Zoo:
         return [path for path in self.asked if path.startswith("/files/")]
 
 
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A loopback server."""
+    with Hub() as hub:
+        yield hub
+
+
 @pytest.fixture(scope="session")
 def _zoo_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("zoo-plugin")
@@ -126,12 +133,11 @@ def _zoo_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def zoo(_zoo_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zoo]:
+def zoo(_zoo_plugin: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Zoo:
     """An installed source plugin ``zoo``, whose models the test adds."""
-    with Hub() as hub:
-        monkeypatch.syspath_prepend(str(_zoo_plugin))
-        monkeypatch.setenv("TORCHINF_ZOO_HOST", hub.url("").rstrip("/"))
-        yield Zoo(hub)
+    monkeypatch.syspath_prepend(str(_zoo_plugin))
+    monkeypatch.setenv("TORCHINF_ZOO_HOST", hub.url("").rstrip("/"))
+    return Zoo(hub)
 
 
 class Shelf:

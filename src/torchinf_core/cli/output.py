@@ -42,7 +42,8 @@ def plural(count: int, word: str) -> str:
 
 def summary(name: str, files: int, total: int, state: str) -> str:
     """The line that ends a download."""
-    return f"{name}: {plural(files, 'file')}, {size(total)}, {state}"
+    what = f"{plural(files, 'file')}, {size(total)}" if files else "no weights"
+    return f"{name}: {what}, {state}"
 
 
 def day(timestamp: str) -> str:

@@ -109,7 +109,8 @@ class Lines:
         with self._lock:
             self._tally.add(event)
             if event.kind == "resolved":
-                output.tell(f"{event.message}: {output.size(event.total)} at the source")
+                if event.total:
+                    output.tell(f"{event.message}: {output.size(event.total)} at the source")
             elif event.kind in ("retry", "note"):
                 output.tell(_about(event))
             elif event.kind == "progress":

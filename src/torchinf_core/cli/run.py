@@ -50,6 +50,9 @@ def run(argv: Sequence[str]) -> int:
         return leave.exit_code
     except (click.Abort, EOFError):
         return _report(args, "Aborted", "there was no answer", "--yes answers yes", 2)
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.say(error.format_message())
+        return 0
     except click.ClickException as error:
         return _usage_error(args, error)
     except TorchinfError as error:

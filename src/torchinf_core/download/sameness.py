@@ -110,8 +110,9 @@ def name_taken(name: str, record: Record, ref: ModelRef, *, same_ref: bool) -> N
             f"{name!r} is here with other content: {shown} has changed at its source",
             hint="--update fetches the new content, --name NAME keeps both",
         )
+    other = ", which is here with other options or content" if record.ref == shown else ""
     return NameTakenError(
-        f"the name {name!r} belongs to {record.ref}",
+        f"the name {name!r} belongs to {record.ref}{other}",
         hint=f"--name OTHER keeps both, --replace gives {name!r} the new content",
     )
 
