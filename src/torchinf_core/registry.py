@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from torchinf_core import records
 from torchinf_core.errors import NameTakenError, NotCachedError, StoreError
 from torchinf_core.store.durable import remove_file, sync_directory, translated, write_file
-from torchinf_core.store.layout import RECORD_SUFFIX, model_id, name_of
+from torchinf_core.store.layout import RECORD_SUFFIX, name_of
 from torchinf_core.types import Record
+from torchinf_core.warm import model_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,9 @@ class Registry:
             record = records.read(self._layout.record(name))
         except (OSError, ValueError):
             return None
-        return record if raw == records.pointer(record) and record.name == name else None
+        if record.name == name and (record.request_key == key or raw == records.pointer(record)):
+            return record
+        return None
 
     def put(self, record: Record) -> None:
         """Write a record, in place of any that has its name; durable when this returns.

@@ -16,8 +16,9 @@ Locks save bandwidth and keep the garbage collector away; correctness does not
 rest on them.
 """
 
-from torchinf_core.store.layout import generation, model_id
+from torchinf_core.store.layout import generation
 from torchinf_core.store.reports import GcReport, Problem, Usage
 from torchinf_core.store.store import Store
+from torchinf_core.warm import model_id
 
 __all__ = ["GcReport", "Problem", "Store", "Usage", "generation", "model_id"]

@@ -25,13 +25,13 @@ from torchinf_core.store.layout import (
     DIRECTORIES,
     RECORD_SUFFIX,
     Layout,
-    model_id,
     name_of,
 )
 from torchinf_core.store.models import materialise
 from torchinf_core.store.prepare import check_version, write_version
 from torchinf_core.store.reports import Problem
 from torchinf_core.types import Record, StoredFile
+from torchinf_core.warm import model_id
 
 
 def fsck(layout: Layout, *, repair: bool) -> list[Problem]:

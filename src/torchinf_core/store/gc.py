@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from torchinf_core import records
 from torchinf_core.store import locks
 from torchinf_core.store.blobs import set_aside
-from torchinf_core.store.layout import LINKS_SUFFIX, RECORD_SUFFIX, Layout, model_id
+from torchinf_core.store.layout import LINKS_SUFFIX, RECORD_SUFFIX, Layout
 from torchinf_core.store.models import delete, weight
 from torchinf_core.store.reports import GcReport
 from torchinf_core.types import Record
+from torchinf_core.warm import model_id
 
 RESUMABLE = 24 * 3600.0
 """Seconds for which unfinished work is kept, in case somebody goes on with it."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from torchinf_core.errors import IntegrityError, StoreError
 from torchinf_core.types import StoredFile
+from torchinf_core.warm import model_id
 
 LAYOUT = 1
 RECORD_SUFFIX = ".json"
@@ -33,16 +34,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SLUG = re.compile(r"[a-z0-9_+-][a-z0-9._+-]{0,127}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _boot_id = ""
-
-
-def model_id(name: str) -> str:
-    """The file-system name of a model: readable, and one to one with ``name``.
-
-    Lower case and free of separators, so that neither case-insensitive nor
-    normalising file systems, reserved names or ``..`` can confuse two models.
-    """
-    slug = re.sub(r"[^a-z0-9._+-]", "-", name.lower())[:128].lstrip(".")
-    return f"{slug}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def name_of(ident: str) -> str | None:
