@@ -109,7 +109,7 @@ class Bench:
         rows = {row.who: row for row in self.rounds_of(turns)}
         notes = {peer.name: peer.gives for peer in peers}
         return [
-            Row(row.who, row.sample, row.note or notes[row.who])
+            Row(row.who, row.sample, row.note or (notes[row.who] if row.sample else ""))
             for row in (rows.get(peer.name, Row(peer.name, None)) for peer in peers)
         ]
 
