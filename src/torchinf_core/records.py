@@ -183,7 +183,7 @@ def read_bytes(path: str, limit: int) -> bytes:
 
 
 def pointer(record: Record) -> bytes:
-    """What a request's pointer says; it counts only while the record would say the same."""
+    """What a request's pointer says; unless the record names the request, both must agree."""
     return f"{record.name}\n{record.generation}\n{record.source}:{record.model_id}\n".encode()
 
 
