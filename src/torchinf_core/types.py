@@ -276,7 +276,8 @@ class Event:
     """One step of a download, given to progress callbacks.
 
     Attributes:
-        kind: ``resolved``, ``started``, ``progress``, ``retry``, ``verified``,
+        kind: ``resolved`` (``total``: bytes of the model, ``message``: its name),
+            ``started`` (``total``: bytes to fetch), ``progress``, ``retry``,
             ``note`` or ``done``.
         file: path of the file it is about, or None for the whole model.
         done, total: bytes of that file (or of all); total None when unknown.

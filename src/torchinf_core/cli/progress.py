@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torchinf_core.cli import output
 from torchinf_core.types import Event
@@ -75,12 +75,17 @@ class Tally:
 
     def add(self, event: Event) -> None:
         """Take one event into account."""
-        if event.kind == "resolved":
+        if event.kind == "started":
             self.total = event.total
         elif event.file is not None and event.kind == "progress":
             self.done_of[event.file] = max(event.done, 0)
             if event.total is not None:
                 self.total_of[event.file] = event.total
+
+    def is_done(self, path: str) -> bool:
+        """True when all bytes of a file have arrived."""
+        total = self.total_of.get(path)
+        return total is not None and self.done_of[path] >= total
 
     @property
     def done(self) -> int:
@@ -137,7 +142,7 @@ class Bars:
         self._tally = Tally()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._all: TaskID | None = None
+        self._all = cast("TaskID", 0)
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -158,20 +163,19 @@ class Bars:
     def _draw(self, event: Event, file: str) -> None:
         progress = self._progress or self._start()
         several = len(self._tally.done_of) > 1
-        ended = event.total is not None and event.done >= event.total
         task = self._tasks.get(file)
-        if task is None and len(self._tasks) < MOST_BARS and not (ended and several):
+        if task is None and len(self._tasks) < MOST_BARS and not (several and _ended(event)):
             # What an earlier process brought must not count as speed.
             task = progress.add_task(_short(file), total=event.total, completed=event.done)
             self._tasks[file] = task
         if task is not None:
             progress.update(task, completed=event.done, total=event.total)
-            if ended and several:
-                progress.remove_task(self._tasks.pop(file))
-        if self._all is None and several:
-            self._all = progress.add_task("total", total=self._tally.expected)
-        if self._all is not None:
-            progress.update(self._all, completed=self._tally.done, total=self._tally.expected)
+        if several:
+            for path in [path for path in self._tasks if self._tally.is_done(path)]:
+                progress.remove_task(self._tasks.pop(path))
+            progress.update(
+                self._all, visible=True, completed=self._tally.done, total=self._tally.expected
+            )
 
     def _start(self) -> Progress:
         from rich.console import Console
@@ -196,6 +200,7 @@ class Bars:
             console=console,
             expand=True,
         )
+        self._all = self._progress.add_task("total", total=None, visible=False)
         self._progress.start()
         return self._progress
 
@@ -208,6 +213,10 @@ class Bars:
 
 def _about(event: Event) -> str:
     return f"{event.file}: {event.message}" if event.file else event.message
+
+
+def _ended(event: Event) -> bool:
+    return event.total is not None and event.done >= event.total
 
 
 def _short(path: str, most: int = 32) -> str:

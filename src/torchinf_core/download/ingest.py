@@ -138,6 +138,8 @@ def _obtain(
     written = _fetched_by_plugin(plan, store, plugins, settings)
     if written is not None:
         return written
+    sizes = [file.size for file in needed]
+    on_event(Event("started", total=None if None in sizes else sum(size or 0 for size in sizes)))
     results = transfer.fetch(needed, store, settings, on_event)
     return have + [
         _Have(
