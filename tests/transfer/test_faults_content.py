@@ -107,6 +107,21 @@ def test_a_file_over_the_limit_is_refused_before_its_body(large_scene):
     assert large_scene.partials() == []
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        [faults.flip()],
+        [faults.cut(0.8)],
+        [faults.cut(0.8), faults.ignore_range()],
+        [faults.together(faults.chunked(), faults.cut(0.8))],
+    ],
+    ids=["wrong", "cut", "cut without ranges", "cut in chunks"],
+)
+def test_bytes_that_were_thrown_away_do_not_count_towards_the_limit(scene, schedule: list[Fault]):
+    scene.hub.fail("/model.bin", *schedule)
+    scene.check_published(scene.fetch(max_bytes=len(scene.content)))
+
+
 # HEADS
 
 

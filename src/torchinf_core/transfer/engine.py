@@ -65,9 +65,11 @@ def receive(
         transfer.requester.pause(after)
     ranges, answer = True, None
     for restart in range(MOST_RESTARTS + 1):
+        kept = context.meter.kept
         try:
             return transfer.run(fresh=fresh or restart > 0, ranges=ranges, answer=answer)
         except RestartError as error:
+            context.meter.discard(context.meter.kept - kept)
             context.on_event(
                 Event("retry", file.path, message=f"{error}; starting over from the first byte")
             )

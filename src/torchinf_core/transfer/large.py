@@ -64,11 +64,13 @@ def _publish(
     file: RemoteFile, key: str, store: Store, context: Context, transfer: Callable[..., Digests]
 ) -> Fetched:
     partial = Partial.open(store.partial(key), locks_work=store.locks_work)
+    kept = context.meter.kept
     try:
         digests = transfer(partial, again=False)
         try:
             check_digests(file, digests.sha256, digests.size, digests.git_sha1)
         except IntegrityError as error:
+            context.meter.discard(context.meter.kept - kept)
             context.on_event(Event("retry", file.path, message=f"{error}; trying once more"))
             digests = transfer(partial, again=True)
             check_digests(file, digests.sha256, digests.size, digests.git_sha1)

@@ -15,10 +15,16 @@ SLICE = 0.05
 
 
 class Meter:
-    """Counts the bytes of all connections of one download.  Thread-safe."""
+    """Counts the bytes of all connections of one download.  Thread-safe.
+
+    Attributes:
+        received: all bytes that arrived.
+        kept: those that were not thrown away since; ``max_bytes`` applies to these.
+    """
 
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self.received = 0
+        self.kept = 0
         self._max = settings.max_bytes
         self._rate = settings.limit_rate
         self._min_speed = settings.min_speed
@@ -41,7 +47,8 @@ class Meter:
         """
         with self._lock:
             self.received += count
-            if self.received > self._max:
+            self.kept += count
+            if self.kept > self._max:
                 raise SizeLimitError(
                     f"more than {self._max} bytes arrived, the most that is allowed",
                     hint="--max-bytes raises the limit",
@@ -53,6 +60,11 @@ class Meter:
             pause = self._free_at - now
         if pause > 0:
             self._stop.wait(pause)
+
+    def discard(self, count: int) -> None:
+        """So many of the received bytes were thrown away, to be asked for again."""
+        with self._lock:
+            self.kept -= count
 
     def check_speed(self, url: str) -> None:
         """Raise NetworkError when too little arrived for too long.

@@ -138,7 +138,11 @@ def _fetch_one(file: RemoteFile, store: Store, context: Context) -> Fetched:
     finally:
         answer.close()
     sha256 = hashlib.sha256(view).hexdigest()
-    check_digests(file, sha256, len(view), _git_sha1(file, view))
+    try:
+        check_digests(file, sha256, len(view), _git_sha1(file, view))
+    except IntegrityError:
+        context.meter.discard(len(view))
+        raise
     if not store.has_blob(sha256, len(view)):
         _write(store, sha256, view)
     return fetched(file, sha256, len(view), answer.etag, framed=answers.is_framed(answer))
@@ -150,7 +154,11 @@ def _read_all(answer: Answer, file: RemoteFile, context: Context) -> memoryview:
     view = memoryview(bytearray(size))
     count = 0
     while count < size:
-        received = answer.readinto(view[count : count + context.meter.gulp])
+        try:
+            received = answer.readinto(view[count : count + context.meter.gulp])
+        except BrokenError:
+            context.meter.discard(count)
+            raise
         if received == 0:
             break
         count += received

@@ -111,6 +111,7 @@ class Worker:
 
     def _drop_buffer(self) -> None:
         if self._buffer is not None:
+            self.transfer.context.meter.discard(self._buffer.filled)
             self.transfer.sink.release(self._buffer)
             self._buffer = None
 
