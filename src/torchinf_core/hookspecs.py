@@ -115,6 +115,30 @@ class Hooks:
         raise NotImplementedError
 
     @_hookspec(firstresult=True)
+    def token(self, hostname: str, host: Host) -> str | None:
+        """Give the bearer token for requests to exactly this host, if the source has one.
+
+        Goes to the plugin that owns the scheme of a plan, for each host its files
+        come from, just before they are transferred; any plugin may wrap it.
+
+        * What the user set for that host wins, and is then not asked for here.
+        * The token is kept in memory for this transfer, sent to no other host,
+          never stored, logged or shown.
+        * Return None for any other host than the source's own.
+
+        Args:
+            hostname: lower case, without a port.
+            host: the user's settings.
+
+        Example::
+
+            @hookimpl
+            def token(hostname):
+                return os.environ.get("ZOO_TOKEN") if hostname == "zoo.example" else None
+        """
+        raise NotImplementedError
+
+    @_hookspec(firstresult=True)
     def search(self, scheme: str, pattern: str, limit: int, host: Host) -> Iterable[SearchHit]:
         """List what the source has that matches ``pattern``, best first.
 

@@ -68,6 +68,7 @@ class ModelDownloader:
         sha256: str | None = None,
         update: bool = False,
         replace: bool = False,
+        trust: bool = False,
         on_event: OnEvent | None = None,
         **options: Json,
     ) -> tuple[Path, ModelInfo]:
@@ -85,6 +86,7 @@ class ModelDownloader:
             sha256: 64 hex digits that the (single) file must have.
             update: ask the source again, and fetch what changed.
             replace: let ``name`` change its content.
+            trust: decide that code of exactly this content may run; recorded.
             on_event: called for each step, also from other threads.
             options: options of the source, such as ``pretrained=False``.
 
@@ -105,6 +107,7 @@ class ModelDownloader:
             sha256=sha256,
             update=update,
             replace=replace,
+            trust=trust,
             on_event=on_event,
             **options,
         )
@@ -263,6 +266,25 @@ class ModelDownloader:
             self.registry.put(record)
         return self._info(record, self.store.model_path(record))
 
+    def trust(self, name: str, *, revoke: bool = False) -> ModelInfo:
+        """Decide that code of a model's present files may run, or take that back.
+
+        The decision is bound to the content: an update or repair with other
+        bytes needs a new one.
+
+        Raises:
+            NotCachedError: the store has no such model.
+        """
+        from dataclasses import replace
+
+        from torchinf_core.download.job import decision
+
+        record = self.get_record(name)
+        if revoke or record.trusted is None:
+            record = replace(record, trusted=None if revoke else decision("torchinf trust"))
+            self.registry.put(record)
+        return self._info(record, self.store.model_path(record))
+
     def _find(self, name: str) -> Record | None:
         if ":" in name or "/" in name:
             from torchinf_core.download import make_request
@@ -293,7 +315,7 @@ class ModelDownloader:
         )
 
 
-_REQUEST_WORDS = ("name", "sha256", "task", "description", "tags", "update")
+_REQUEST_WORDS = ("name", "sha256", "task", "description", "tags", "update", "trust")
 
 
 def _split(asked: dict[str, Any]) -> dict[str, Any]:

@@ -97,6 +97,9 @@ class RemoteFile:
         strip: leading path components dropped from each archive member.
         approximate_size: about how many bytes, where the source rounds; for
             free-space checks and for people, never compared with what comes.
+        local: absolute paths of this machine that may hold the same bytes, such
+            as another tool's cache; looked at before the URLs, and only where a
+            sha256 or git_sha1 proves them.
     """
 
     path: str
@@ -110,6 +113,7 @@ class RemoteFile:
     unpack: bool = False
     strip: int = 0
     approximate_size: int | None = None
+    local: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +215,8 @@ class Record:
             the directory that holds the files.
         format: of the model's main file, or None.
         trust: level the content needs.
-        trusted: why code of this model may run (``"--trust"``, …), or None
-            while nobody decided.
+        trusted: when and how somebody decided that code of exactly these files
+            may run, or None while nobody did.
         verified: ``"pinned"`` (the user gave a digest), ``"published"`` (the
             source did), ``"recorded"`` (first seen here) or ``"none"`` (not
             even the size could be checked).

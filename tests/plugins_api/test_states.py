@@ -37,7 +37,7 @@ BROKEN = {
     ),
     "a hook that never was": (
         "@hookimpl\ndef qqqq(): ...",
-        "there is no hook 'qqqq', only sources, resolve, fetch, search, commands",
+        "there is no hook 'qqqq', only sources, resolve, fetch, token, search, commands",
     ),
     "no marker": (SOURCES.replace("@hookimpl\n", ""), "it implements no hook"),
     "a default": (

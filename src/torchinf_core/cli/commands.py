@@ -12,6 +12,7 @@ COMMANDS = {
         "remove": ("shelf", "Remove models from the store."),
         "rename": ("shelf", "Give a stored model another name."),
         "tag": ("shelf", "Add tags to a stored model, or remove them."),
+        "trust": ("shelf", "Allow the code of a stored model to run."),
     },
     "Store": {
         "cache": ("storage", "Show where the store is and what it holds."),

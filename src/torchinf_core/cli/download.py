@@ -86,6 +86,37 @@ def download_command(
         bool | None,
         typer.Option("--extract", help="Unpack the archive at a URL.", show_default=False),
     ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="PATTERN",
+            help="Only files like this; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            help="No files like this; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    all_files: Annotated[
+        bool | None,
+        typer.Option("--all-files", help="Every file the source has.", show_default=False),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            "--variant", metavar="NAME", help="A variant of the weights: fp16.", show_default=False
+        ),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Allow code of exactly this content to run later.")
+    ] = False,
     option: Annotated[
         list[str] | None,
         typer.Option(
@@ -168,6 +199,11 @@ def download_command(
         "update": update,
         "pretrained": pretrained,
         "extract": extract,
+        "include": include or None,
+        "exclude": exclude or None,
+        "all_files": all_files,
+        "variant": variant,
+        "trust": trust,
         **_source_options(option or []),
     }
     if dry_run:

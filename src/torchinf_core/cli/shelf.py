@@ -106,6 +106,32 @@ def tag_command(
         output.say(", ".join(info.tags) or "(no tags)")
 
 
+def trust_command(
+    name: Name,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take the decision back.")] = False,
+    cache_dir: CacheDir = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Allow the code of a stored model to run when it is loaded.
+
+    The decision holds for exactly the files that are stored now.  Models without
+    code (safetensors, ONNX, torch checkpoints) need none.
+    """
+    info = open_downloader(cache_dir, verbose).trust(name, revoke=revoke)
+    record = info.record
+    if as_json:
+        output.document(output.record_json(record, info.path))
+    elif not quiet:
+        revision = f" at {record.revision}" if record.revision else ""
+        output.say(
+            f"{info.name}{revision}: code may run ({record.trusted})"
+            if record.trusted
+            else f"{info.name}{revision}: code may not run"
+        )
+
+
 def _confirm(question: str) -> None:
     """Go on only after a yes; never ask where nobody can answer."""
     if sys.stdin is None or not sys.stdin.isatty():

@@ -37,8 +37,8 @@ def show_list(
             }
         )
     elif quiet:
-        for record in records:
-            output.say(record.name)
+        if records:
+            output.say("\n".join(record.name for record in records))
     elif records:
         output.table(
             ["NAME", "SOURCE", "FORMAT", "SIZE", "UPDATED", "TASK", "TAGS"],
@@ -87,6 +87,7 @@ def show_info(downloader: ModelDownloader, name: str, *, as_json: bool = False) 
             ("license", record.license),
             ("tags", ", ".join(record.tags)),
             ("trust", record.trust.name.lower()),
+            ("trusted", record.trusted),
             ("verified", record.verified),
             ("created", output.day(record.created)),
             ("updated", output.day(record.updated)),

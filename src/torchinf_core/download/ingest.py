@@ -15,7 +15,14 @@ from torchinf_core.refs import redact
 from torchinf_core.settings import Settings
 from torchinf_core.store import Store
 from torchinf_core.types import Event, Plan, RemoteFile, StoredFile, Trust
-from torchinf_core.verify import archives, check_digests, check_path, hash_file, sniff
+from torchinf_core.verify import (
+    archives,
+    check_digests,
+    check_path,
+    hash_file,
+    hash_git_blob,
+    sniff,
+)
 
 _RANK = ("none", "recorded", "published", "pinned")
 
@@ -138,6 +145,8 @@ def _obtain(
     written = _fetched_by_plugin(plan, store, plugins, settings)
     if written is not None:
         return written
+    if tokens := plugins.tokens(plan, settings):
+        settings = replace(settings, tokens={**settings.tokens, **tokens})
     sizes = [file.size for file in needed]
     on_event(Event("started", total=None if None in sizes else sum(size or 0 for size in sizes)))
     results = transfer.fetch(needed, store, settings, on_event)
@@ -199,7 +208,7 @@ def _regular_files(root: Path, plan: Plan) -> set[str]:
 def _into_blob(path: Path, store: Store, file: RemoteFile | None) -> tuple[str, int]:
     sha256, size = hash_file(path)
     if file is not None:
-        check_digests(file, sha256, size, None)
+        check_digests(file, sha256, size, hash_git_blob(path) if file.git_sha1 else None)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

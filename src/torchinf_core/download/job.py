@@ -104,6 +104,11 @@ def ignore(_event: Event) -> None:
     """The progress callback of a caller that gave none."""
 
 
+def decision(how: str) -> str:
+    """What a record keeps of the decision that a model's code may run."""
+    return f"{how} on {timestamp()}"
+
+
 def timestamp() -> str:
     """Now, as records write it: ISO 8601 in UTC, whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

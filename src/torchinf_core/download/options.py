@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from torchinf_core.download.request import DEFAULTS
+from torchinf_core.download.request import COMMON, DEFAULTS
 from torchinf_core.errors import OptionError
 from torchinf_core.types import Json, SourceInfo
 
@@ -26,7 +26,7 @@ def select_options(
     """
     selected: dict[str, Json] = {}
     notes = []
-    known = {name for entry in sources for name in entry.options} | DEFAULTS.keys()
+    known = {name for entry in sources for name in entry.options} | DEFAULTS.keys() | COMMON
     for name, value in options.items():
         if name in source.options:
             selected[name] = value

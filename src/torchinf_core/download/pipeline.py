@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from torchinf_core.download.job import Job, Outcome, Preview, ignore, make_job, timestamp
+from torchinf_core.download.job import Job, Outcome, Preview, decision, ignore, make_job, timestamp
 from torchinf_core.download.request import Request
 from torchinf_core.settings import Settings
 from torchinf_core.types import Event, Record
@@ -110,6 +110,8 @@ def _label(job: Job, record: Record) -> Record:
         description=request.description or record.description,
         tags=tuple(dict.fromkeys((*record.tags, *request.tags))),
     )
+    if request.trust and record.trusted is None:
+        labelled = replace(labelled, trusted=decision("--trust"))
     if labelled == record:
         return record
     labelled = replace(labelled, updated=timestamp())

@@ -9,7 +9,7 @@ from dataclasses import replace
 from torchinf_core import __version__
 from torchinf_core.download import sameness
 from torchinf_core.download.ingest import Ingested, ingest, missing
-from torchinf_core.download.job import Job, Outcome, Resolved, timestamp
+from torchinf_core.download.job import Job, Outcome, Resolved, decision, timestamp
 from torchinf_core.download.resolve import is_here
 from torchinf_core.refs import redact
 from torchinf_core.store import generation
@@ -75,6 +75,14 @@ def _content_key(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _trusted(job: Job, found: Resolved, content: str) -> str | None:
+    """The decision on exactly this content; another content has to be trusted anew."""
+    if job.request.trust:
+        return decision("--trust")
+    before = found.existing
+    return before.trusted if before is not None and before.generation == content else None
+
+
 def _record(job: Job, found: Resolved, ingested: Ingested) -> Record:
     request, plan, now = job.request, found.plan, timestamp()
     metadata = dict(plan.metadata)
@@ -93,7 +101,7 @@ def _record(job: Job, found: Resolved, ingested: Ingested) -> Record:
         generation=generation(ingested.files),
         format=ingested.format,
         trust=ingested.trust,
-        trusted=None,
+        trusted=_trusted(job, found, generation(ingested.files)),
         verified=ingested.verified,
         task=request.task or (before.task if before else None) or plan.task,
         description=request.description or plan.description,

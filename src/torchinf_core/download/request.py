@@ -18,6 +18,8 @@ from torchinf_core.warm import request_key
 
 DEFAULTS: Mapping[str, Json] = {"pretrained": True}
 """Options every caller may give; leaving one out is the same as giving this value."""
+COMMON = frozenset({"include", "exclude", "all_files", "variant", "extract"})
+"""Options that have a flag of their own; a source without a use for one ignores it."""
 
 _BARE_WORD = re.compile(r"[\w.+-][\w.+/-]*(@[\w.+/-]+)?")
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -35,6 +37,7 @@ class Request:
             source says and never change what is downloaded.
         update: ask the source again, and fetch what changed.
         replace: let the name change its content.
+        trust: the user decided that code of this very content may run.
         key: identifies ref, options and name; equal keys are the same request.
     """
 
@@ -46,6 +49,7 @@ class Request:
     tags: tuple[str, ...] = ()
     update: bool = False
     replace: bool = False
+    trust: bool = False
     key: str = ""
 
 
@@ -61,6 +65,7 @@ def make_request(
     tags: Sequence[str] = (),
     update: bool = False,
     replace_content: bool = False,
+    trust: bool = False,
     options: Mapping[str, Json] | None = None,
 ) -> Request:
     """Understand a download as a person or program words it.
@@ -77,6 +82,7 @@ def make_request(
         tags: labels of the record.
         update: ask the source again.
         replace_content: let the name change its content.
+        trust: the user's decision that code of this very content may run.
         options: options for the source; None values were not given.
 
     Raises:
@@ -107,6 +113,7 @@ def make_request(
         tags=tuple(tags),
         update=update,
         replace=replace_content,
+        trust=trust,
         key=request_key(str(ref), given, name),
     )
 

@@ -169,4 +169,5 @@ def _summary(result: object) -> str:
         return f"Plan {result.name!r}, {files}, revision {result.revision!r}"
     if isinstance(result, (list, tuple)):
         return f"{len(result)} of {type(result[0]).__name__}" if result else "nothing"
-    return repr(result)
+    # A text is a token; no trace may show it.
+    return "a text" if isinstance(result, str) else repr(result)

@@ -15,7 +15,7 @@ from typing import Any
 from torchinf_core.errors import PluginContractError
 from torchinf_core.hookspecs import Hooks, hook_names, hookimpl
 
-ROUTED = ("resolve", "fetch", "search")
+ROUTED = ("resolve", "fetch", "token", "search")
 """Hooks that go to the owner of a scheme; other plugins may wrap these."""
 
 _MARK = f"{hookimpl.project_name}_impl"

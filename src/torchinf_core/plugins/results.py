@@ -89,6 +89,19 @@ def check_fetched(result: object) -> bool:
     return result
 
 
+def check_token(result: object) -> str | None:
+    """A bearer token, or None.
+
+    Raises:
+        PluginContractError: it is something else, or can't stand in a header.
+    """
+    if result is None:
+        return None
+    if not isinstance(result, str) or not (result.isascii() and result.isprintable()):
+        raise _wrong("something that can't be a bearer token")
+    return result.strip() or None
+
+
 def check_hits(result: object, limit: int) -> list[SearchHit]:
     """At most ``limit`` search hits.
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from torchinf_core.errors import PluginError, UsageError
 from torchinf_core.host import Host
@@ -20,9 +21,9 @@ from torchinf_core.plugins.boundary import guarded
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
 from torchinf_core.plugins.loading import PluginState, sort_out
 from torchinf_core.plugins.mounting import mount
-from torchinf_core.plugins.results import check_fetched, check_hits, check_plan
+from torchinf_core.plugins.results import check_fetched, check_hits, check_plan, check_token
 from torchinf_core.plugins.table import Table, build
-from torchinf_core.settings import Settings
+from torchinf_core.settings import Settings, host_token
 from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
@@ -130,6 +131,24 @@ class Plugins:
         where = (plan.ref.scheme, str(plan.ref))
         return self._call("fetch", where, arguments, settings, check)
 
+    def tokens(self, plan: Plan, settings: Settings) -> dict[str, str]:
+        """Host → bearer token of the plan's source, for the hosts its files come from.
+
+        Hosts that the settings have a token for are left out.
+        """
+        owner = self._loaded().owner(plan.ref.scheme)
+        if not any(i.hook == "token" and not i.wrapper for i in owner.implementations):
+            return {}
+        urls = {url for file in plan.files for url in (file.url, *file.mirrors)}
+        found = {}
+        for host in sorted({urlsplit(url).hostname or "" for url in urls} - {""}):
+            if not host_token(settings, host):
+                where = (plan.ref.scheme, f"a token for {host}")
+                token = self._call("token", where, {"hostname": host}, settings, _check_token)
+                if token:
+                    found[host] = token
+        return found
+
     def search(self, scheme: str, pattern: str, limit: int, settings: Settings) -> list[SearchHit]:
         """At most ``limit`` models of a source that match ``pattern``.
 
@@ -200,3 +219,7 @@ class Plugins:
 def _log_notes(host: Host) -> None:
     for note in host.notes:
         host.log.info("%s", note)
+
+
+def _check_token(result: object, _host: Host) -> str | None:
+    return check_token(result)

@@ -6,10 +6,12 @@ and hands complete, checked files to the store; it decides nothing about models.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote, urlsplit
 
+from torchinf_core.errors import IntegrityError, SourceError
 from torchinf_core.settings import Settings
 from torchinf_core.store import Store
 from torchinf_core.transfer.large import copy_local, fetch_large
@@ -22,6 +24,8 @@ from torchinf_core.transfer.wire import Wire
 from torchinf_core.types import Event, RemoteFile
 
 __all__ = ["Fetched", "fetch"]
+
+_log = logging.getLogger("torchinf.transfer")
 
 
 def fetch(
@@ -58,6 +62,10 @@ def fetch(
     small = {key: file for key, file in wanted.items() if _is_small(file, key, store)}
     found: dict[str, Fetched] = {}
     try:
+        for key, file in wanted.items():
+            if (copied := _copy_known(file, key, store, context)) is not None:
+                found[key] = copied
+        small = {key: file for key, file in small.items() if key not in found}
         while small:
             arrived, broken = fetch_small(small, store, context)
             found.update(arrived)
@@ -82,6 +90,20 @@ def _is_small(file: RemoteFile, key: str, store: Store) -> bool:
         and not file.url.startswith("file:")
         and not store.partial(key).exists()
     )
+
+
+def _copy_known(file: RemoteFile, key: str, store: Store, context: Context) -> Fetched | None:
+    """The file from a place on this machine that holds it already, or None."""
+    if not (file.sha256 or file.git_sha1):
+        return None
+    for path in file.local:
+        kept = context.meter.kept
+        try:
+            return copy_local(file, path, f"{key[:24]}-local", store, context)
+        except (SourceError, IntegrityError) as error:
+            context.meter.discard(context.meter.kept - kept)
+            _log.debug("%s is not what %s needs: %s", path, file.path, error)
+    return None
 
 
 def _fetch_one(file: RemoteFile, key: str, store: Store, context: Context) -> Fetched:

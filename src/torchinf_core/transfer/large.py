@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 
 from torchinf_core.errors import IntegrityError, SourceError, TorchinfError, from_os_error
@@ -42,7 +43,7 @@ def fetch_large(
     def transfer(partial: Partial, *, again: bool) -> Digests:
         return receive(file, partial, context, fresh=again, after=None if again else after)
 
-    return _publish(file, key, store, context, transfer)
+    return _publish(file, key, store, context, transfer, repeat=True)
 
 
 def copy_local(file: RemoteFile, path: str, key: str, store: Store, context: Context) -> Fetched:
@@ -57,11 +58,17 @@ def copy_local(file: RemoteFile, path: str, key: str, store: Store, context: Con
         del again
         return _copy(file, path, partial, context)
 
-    return _publish(file, key, store, context, transfer)
+    return _publish(file, key, store, context, transfer, repeat=False)
 
 
 def _publish(
-    file: RemoteFile, key: str, store: Store, context: Context, transfer: Callable[..., Digests]
+    file: RemoteFile,
+    key: str,
+    store: Store,
+    context: Context,
+    transfer: Callable[..., Digests],
+    *,
+    repeat: bool,
 ) -> Fetched:
     partial = Partial.open(store.partial(key), locks_work=store.locks_work)
     kept = context.meter.kept
@@ -70,6 +77,8 @@ def _publish(
         try:
             check_digests(file, digests.sha256, digests.size, digests.git_sha1)
         except IntegrityError as error:
+            if not repeat:
+                raise
             context.meter.discard(context.meter.kept - kept)
             context.on_event(Event("retry", file.path, message=f"{error}; trying once more"))
             digests = transfer(partial, again=True)
@@ -101,11 +110,13 @@ def _worth_keeping(error: BaseException) -> bool:
 
 def _copy(file: RemoteFile, path: str, partial: Partial, context: Context) -> Digests:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SourceError(f"{path} can't be read: {error.strerror}") from error
     try:
         before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode):
+            raise SourceError(f"{path} is not a regular file")
         total = before.st_size
         partial.restart()
         if total >= DIRECT_FROM:

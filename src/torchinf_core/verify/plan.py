@@ -7,6 +7,7 @@ believed, not even the types.  Pure functions; no I/O.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -99,6 +100,10 @@ def _file_problems(file: RemoteFile, *, local: bool) -> Iterator[str]:
         if problem := _url_problem(url, local=local):
             yield problem
     yield from _digest_problems(file)
+    if not _all_are(str, file.local) or not all(map(os.path.isabs, file.local)):
+        yield "local is not a tuple of absolute paths"
+    elif file.local and not (file.sha256 or file.git_sha1):
+        yield "local needs a sha256 or git_sha1 that proves its bytes"
     for key in ("size", "approximate_size", "strip"):
         value = getattr(file, key)
         if value is None and key != "strip":
