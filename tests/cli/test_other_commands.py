@@ -162,3 +162,21 @@ def test_json_documents_are_ascii_and_whole(stocked, torchinf):
         ran = torchinf(*argv, "--json")
         assert ran.out.isascii()
         json.loads(ran.out)
+
+
+def test_a_broken_plugin_costs_one_line(zoo, torchinf, tmp_path, monkeypatch):
+    (tmp_path / "broken_plugin.py").write_text("raise RuntimeError('no')\n")
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[torchinf.v1]\nbroken = broken_plugin\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    zoo.add("tiny", {"a": b"a"})
+    ran = torchinf("download", "zoo:tiny")
+    assert ran.status == 0
+    (warning,) = [line for line in ran.err.splitlines() if line.startswith("warning: ")]
+    assert "'broken'" in warning
+    assert "Traceback" not in ran.err
+    assert "warning" not in torchinf("download", "zoo:tiny").err
+    assert torchinf("doctor").status == 9
+    assert "broken" in torchinf("plugins").out

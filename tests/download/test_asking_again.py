@@ -222,3 +222,12 @@ def test_a_pinned_revision_is_another_request(zoo, get, registry):
     assert (one.path / "b.bin").read_bytes() == OLD["b.bin"]
     assert one.record.requested_revision == "1"
     assert registry.names() == ["one", "tiny"]
+
+
+def test_a_renamed_model_is_the_one_that_is_updated(zoo, get, registry):
+    zoo.add("tiny", OLD)
+    get("zoo:tiny")
+    registry.rename("tiny", "mine")
+    zoo.add("tiny", NEW, revision="2")
+    assert get("zoo:tiny", update=True).record.name == "mine"
+    assert registry.names() == ["mine"]

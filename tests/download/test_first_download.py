@@ -206,3 +206,28 @@ def test_the_record_on_disk_is_json_that_says_the_same(zoo, get, settings):
     stored = json.loads(path.read_bytes())
     assert stored["name"] == record.name
     assert stored["files"][0]["sha256"] == record.files[0].sha256
+
+
+def test_there_must_be_room_for_what_is_missing_and_for_no_more(zoo, get, settings, monkeypatch):
+    import os
+
+    from torchinf_core.errors import DiskSpaceError
+    from torchinf_core.transfer.partial import partial_key
+    from torchinf_core.types import RemoteFile
+
+    zoo.add("tiny", ONE, digests=False)
+    real = os.statvfs
+
+    def nearly_full(path):
+        values = list(real(path))
+        values[1], values[3], values[4] = 1, 4000, 4000
+        return os.statvfs_result(values)
+
+    monkeypatch.setattr(os, "statvfs", nearly_full)
+    with pytest.raises(DiskSpaceError, match="5,000 bytes"):
+        get("zoo:tiny")
+    assert zoo.fetched == []
+    entry = zoo.pages["tiny"]["revisions"]["1"]["files"][0]
+    partial = Store(settings.cache_dir).partial(partial_key(RemoteFile(**entry)))
+    partial.write_bytes(b"w" * 4096)  # what an earlier process has allocated
+    assert get("zoo:tiny").path.read_bytes() == ONE["weights.bin"]

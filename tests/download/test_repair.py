@@ -81,3 +81,13 @@ def test_repair_offline_says_what_it_lacks(zoo, get):
     with pytest.raises(OfflineError):
         get("zoo:tiny", offline=True)
     assert (get("zoo:tiny").path / "b.bin").read_bytes() == FILES["b.bin"]
+
+
+def test_a_rotten_blob_does_not_become_part_of_another_model(zoo, get, settings):
+    zoo.add("tiny", FILES)
+    path = get("zoo:tiny").path / "b.bin"
+    damage(path, b"R" * 2000)
+    copy = get("zoo:tiny", name="copy")
+    assert (copy.path / "b.bin").read_bytes() == FILES["b.bin"]
+    assert copy.fetched == 2000
+    assert get("zoo:tiny").path.joinpath("b.bin").read_bytes() == FILES["b.bin"]

@@ -17,6 +17,7 @@ from torchinf_core.cli.options import (
     Quiet,
     Verbose,
     open_downloader,
+    warn_of_plugins,
 )
 from torchinf_core.errors import OptionError
 from torchinf_core.refs import redact
@@ -218,6 +219,8 @@ def download_command(
     with reporter(as_json=as_json, quiet=quiet) as on_event:
         outcome = downloader.obtain(source, model_id, on_event=on_event, **asked)
     record, path = outcome.record, str(outcome.path)
+    if not (quiet or outcome.hit):
+        warn_of_plugins(downloader.settings)
     if as_json:
         for text in outcome.notes:
             output.json_line({"event": "note", "message": text})

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from torchinf_core.manager import ModelDownloader
+    from torchinf_core.settings import Settings
 
 CacheDir = Annotated[
     str | None,
@@ -83,6 +84,16 @@ def open_downloader(
 
     log_to_stderr(verbose)
     return ModelDownloader(cache_dir, **settings)
+
+
+def warn_of_plugins(settings: Settings) -> None:
+    """A line for each plugin that can't be used, if any plugin was needed at all."""
+    if "torchinf_core.plugins" in sys.modules:
+        from torchinf_core.cli import output
+        from torchinf_core.plugins import load_plugins
+
+        for line in load_plugins(settings).warnings:
+            output.labelled("warning", line, "33")
 
 
 def log_to_stderr(verbose: int) -> None:

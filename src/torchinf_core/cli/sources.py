@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from torchinf_core.cli import output
-from torchinf_core.cli.options import AsJson, CacheDir, Offline, Quiet, Verbose, open_downloader
+from torchinf_core.cli.options import (
+    AsJson,
+    CacheDir,
+    Offline,
+    Quiet,
+    Verbose,
+    open_downloader,
+    warn_of_plugins,
+)
 from torchinf_core.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -38,6 +46,8 @@ def search_command(
 
     settings = open_downloader(cache_dir, verbose, offline=offline).settings
     hits = load_plugins(settings).search(source, pattern, limit, settings)
+    if not quiet:
+        warn_of_plugins(settings)
     if as_json:
         output.document(
             [

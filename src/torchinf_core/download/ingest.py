@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +16,7 @@ from torchinf_core.plugins import Plugins
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings
 from torchinf_core.store import Store
+from torchinf_core.transfer.partial import partial_key
 from torchinf_core.types import Event, Plan, RemoteFile, StoredFile, Trust
 from torchinf_core.verify import (
     archives,
@@ -24,6 +27,7 @@ from torchinf_core.verify import (
     sniff,
 )
 
+_log = logging.getLogger("torchinf.download")
 _RANK = ("none", "recorded", "published", "pinned")
 
 
@@ -67,19 +71,45 @@ def missing(plan: Plan, store: Store) -> list[RemoteFile]:
     ]
 
 
+def room(plan: Plan, store: Store) -> int:
+    """Bytes that fetching the plan will take, as far as its sizes are known.
+
+    What an unfinished download has already allocated is not needed again.
+    """
+    need = 0
+    for file in missing(plan, store):
+        size = file.size or file.approximate_size or 0
+        with suppress(OSError):
+            partial = os.stat(store.partial(partial_key(file)))
+            size -= min(size, partial.st_blocks * 512)
+        need += size
+    return need
+
+
 def ingest(
     plan: Plan,
     store: Store,
     plugins: Plugins,
     settings: Settings,
     on_event: Callable[[Event], None],
+    trusted: frozenset[str] = frozenset(),
 ) -> Ingested:
     """Bring every file of the plan into the store as a verified blob.
+
+    Args:
+        plan: checked.
+        store: prepared, and leased by the caller.
+        plugins: the source's own ``fetch`` is asked first.
+        settings: for the transfer.
+        on_event: told what happens.
+        trusted: digests of blobs that need no second look; any other blob that
+            is there already is hashed before it becomes part of this model.
 
     Raises:
         OfflineError, NetworkError, IntegrityError, FormatError, StoreError:
             see the modules that do the work; nothing is published then.
     """
+    _set_rotten_aside(plan, store, trusted)
     have = _obtain(plan, store, plugins, settings, on_event)
     files: list[StoredFile] = []
     level = plan.trust
@@ -113,6 +143,17 @@ def ingest(
         fetched=sum(item.size for item in have if item.fetched),
         notes=tuple(absent),
     )
+
+
+def _set_rotten_aside(plan: Plan, store: Store, trusted: frozenset[str]) -> None:
+    """Quarantine blobs of the plan whose content has changed on disk."""
+    for file in plan.files:
+        if file.sha256 is None or file.sha256 in trusted:
+            continue
+        blob = store.blob(file.sha256)
+        if blob.is_file() and hash_file(blob)[0] != file.sha256:
+            _log.warning("the blob %s is damaged; it is set aside", file.sha256)
+            store.quarantine(file.sha256)
 
 
 def _obtain(

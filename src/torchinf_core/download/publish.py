@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from torchinf_core import __version__
 from torchinf_core.download import sameness
-from torchinf_core.download.ingest import Ingested, ingest, missing
+from torchinf_core.download.ingest import Ingested, ingest, room
 from torchinf_core.download.job import Job, Outcome, Resolved, decision, timestamp
 from torchinf_core.download.resolve import is_here
 from torchinf_core.refs import redact
@@ -32,8 +32,7 @@ def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outc
     """
     store, plan = job.store, found.plan
     store.prepare()
-    needed = (file.size or file.approximate_size or 0 for file in missing(plan, store))
-    store.check_space(sum(needed))
+    store.check_space(room(plan, store))
 
     def waiting(holder: str) -> None:
         job.on_event(Event("note", message=f"waiting for {holder}"))
@@ -41,7 +40,9 @@ def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outc
     with store.lease(), store.single_flight(_content_key(plan), waiting=waiting):
         if _done_meanwhile(job, found):
             return None
-        ingested = ingest(plan, store, found.plugins, job.settings, job.on_event)
+        ingested = ingest(
+            plan, store, found.plugins, job.settings, job.on_event, _intact(job, found.existing)
+        )
         sameness.check_recorded(ingested.files, found.strict)
         # Two contents may race for one name: the second must see the first.
         with store.single_flight(hashlib.sha256(b"name:" + found.name.encode()).hexdigest()):
@@ -67,6 +68,14 @@ def _done_meanwhile(job: Job, found: Resolved) -> bool:
         return False
     same_ref = sameness.same_request(found.plan, found.source, now)
     return is_here(job, replace(found, same_ref=same_ref), now)
+
+
+def _intact(job: Job, record: Record | None) -> frozenset[str]:
+    """Digests of a model's files that look as they did when they were recorded."""
+    if record is None:
+        return frozenset()
+    suspect = {problem.sha256 for problem in job.store.check(record, full=False)}
+    return frozenset(file.sha256 for file in record.files) - suspect
 
 
 def _content_key(plan: Plan) -> str:

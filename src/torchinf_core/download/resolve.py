@@ -33,7 +33,9 @@ def resolve(job: Job, ref: ModelRef) -> Resolved:
     plan = plugins.resolve(ref, options, job.settings)
     plan = replace(_pinned(plan, ref), notes=(*plan.notes, *notes))
     check_plan(plan, job.settings)
-    name = request.name or suggest_name(plan.name)
+    # A renamed model stays the answer to the request that brought it.
+    known = None if request.name else job.registry.by_request(request.key)
+    name = request.name or (known.name if known else suggest_name(plan.name))
     _log.debug(
         "%s resolved by the %s source in %.3f s: revision %s, %d files, %s bytes, name %r",
         job.shown,
