@@ -38,7 +38,7 @@ CONTENTS = st.sampled_from(
         {},
     ]
 )
-EXAMPLES = int(os.environ.get("TORCHINF_STORE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("TORCHINF_STORE_EXAMPLES", "150"))
 
 
 class StoreMachine(RuleBasedStateMachine):

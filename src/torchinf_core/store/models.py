@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -41,7 +42,7 @@ def materialise(layout: Layout, name: str, files: Sequence[StoredFile]) -> tuple
     ordered = sorted(files, key=lambda file: file.path)
     home, target = layout.home(name), layout.model(name, generation(ordered))
     make_directory(home)
-    if _is_linked(layout, target, ordered):
+    if _is_whole(layout, target, ordered):
         sync_directory(home)
         return _stamped(target, ordered)
     before = _inode(target)
@@ -49,11 +50,15 @@ def materialise(layout: Layout, name: str, files: Sequence[StoredFile]) -> tuple
     try:
         _build(layout, stage, f"{target}{LINKS_SUFFIX}", ordered)
         # What came meanwhile was built by another process and is as good as ours.
+        aside = None
         if before != -1 and _inode(target) == before:
-            set_aside(layout, target, "model")
+            aside = set_aside(layout, target, "model")
         try:
             os.rename(stage, target)
         except OSError as error:
+            if aside is not None:
+                with suppress(OSError):
+                    os.rename(aside, target)
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             shutil.rmtree(stage, ignore_errors=True)
@@ -68,17 +73,32 @@ def materialise(layout: Layout, name: str, files: Sequence[StoredFile]) -> tuple
     return _stamped(target, ordered)
 
 
-def _is_linked(layout: Layout, target: str, files: Sequence[StoredFile]) -> bool:
-    """True when the directory is there and each file is the very blob."""
+def _is_whole(layout: Layout, target: str, files: Sequence[StoredFile]) -> bool:
+    """True when the directory has exactly the files, each the very blob or equal to it.
+
+    Replacing a directory takes two renames, so an intact one is never replaced.
+    """
+    copies = wants_copies(files)
     try:
         if sum(len(names) for _, _, names in os.walk(target)) != len(files):
             return False
         return os.path.isdir(target) and all(
-            os.path.samestat(os.lstat(f"{target}/{file.path}"), os.lstat(layout.blob(file.sha256)))
+            _is_right(f"{target}/{file.path}", layout.blob(file.sha256), file, copies=copies)
             for file in files
         )
     except OSError:
         return False
+
+
+def _is_right(path: str, blob: str, file: StoredFile, *, copies: bool) -> bool:
+    found = os.lstat(path)
+    if not copies and os.path.samestat(found, os.lstat(blob)):
+        return True
+    if not stat.S_ISREG(found.st_mode) or (copies and found.st_nlink != 1):
+        return False
+    from torchinf_core.verify import hash_file
+
+    return found.st_size == file.size and hash_file(path)[0] == file.sha256
 
 
 def _stamped(target: str, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
