@@ -49,7 +49,9 @@ def parse_ref(text: str) -> ModelRef:
     if len(text) > MAX_LENGTH:
         raise RefError(f"the reference is longer than {MAX_LENGTH} characters")
     if _CONTROL.search(text):
-        raise RefError(f"the reference {text!a} holds control characters or bytes that are not UTF-8")
+        raise RefError(
+            f"the reference {text!a} holds control characters or bytes that are not UTF-8"
+        )
     body, sha256 = _split_digest(text)
     match = _SCHEME.fullmatch(body)
     if match is None:
