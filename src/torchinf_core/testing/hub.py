@@ -67,7 +67,7 @@ class Hub:
         self._scheme = "https" if tls else "http"
         self._lock = threading.Lock()
         self._log = log
-        self._routes: dict[str, Handler] = {}
+        self._routes: dict[str, list[Handler]] = {}
         self._resources: dict[str, Resource] = {}
         self._redirects: dict[str, tuple[int, str]] = {}
         self._tokens: dict[str, str] = {}
@@ -150,8 +150,12 @@ class Hub:
         return self.url(path)
 
     def route(self, prefix: str, handler: Handler) -> None:
-        """Let a function answer what lies below a prefix; the longest prefix is asked first."""
-        self._routes[prefix] = handler
+        """Let a function answer what lies below a prefix.
+
+        The longest prefix is asked first; of several functions for one prefix
+        the latest is.
+        """
+        self._routes.setdefault(prefix, []).insert(0, handler)
 
     def require_token(self, path: str, token: str) -> None:
         """Answer 401 at a path (below it, if it ends in ``/``) without that bearer token."""
@@ -219,8 +223,8 @@ class Hub:
                 return serve(request, self._resources[request.path])
             return plain(405, "", {"Allow": "GET, HEAD"})
         for prefix in sorted(self._routes, key=len, reverse=True):
-            if request.path.startswith(prefix):
-                reply = self._routes[prefix](request)
+            for handler in self._routes[prefix] if request.path.startswith(prefix) else ():
+                reply = handler(request)
                 if reply is not None:
                     return reply
         return plain(404, "no such path\n")
