@@ -185,6 +185,7 @@ def test_update_without_digests_goes_by_the_validators(zoo, get):
     zoo.hub.add(zoo.file_of("tiny", "b.bin"), NEW["b.bin"], etag='"b2"')
     outcome = get("zoo:tiny", update=True)
     assert set(zoo.fetched[seen:]) == {zoo.file_of("tiny", "b.bin")}
+    assert outcome.record.verified == "recorded"
     assert (outcome.path / "b.bin").read_bytes() == NEW["b.bin"]
 
 
@@ -231,3 +232,15 @@ def test_a_renamed_model_is_the_one_that_is_updated(zoo, get, registry):
     zoo.add("tiny", NEW, revision="2")
     assert get("zoo:tiny", update=True).record.name == "mine"
     assert registry.names() == ["mine"]
+
+
+def test_another_name_for_an_unpublished_digest_goes_by_the_validator(zoo, get):
+    zoo.add("tiny", OLD, digests=False, validators={"a.bin": '"a1"', "b.bin": '"b1"'})
+    for entry in zoo.pages["tiny"]["revisions"]["1"]["files"]:
+        path = "/" + entry["url"].split("/", 3)[3]
+        zoo.hub.add(path, OLD[entry["path"]], etag=entry["validator"])
+    get("zoo:tiny")
+    seen = len(zoo.fetched)
+    copy = get("zoo:tiny", name="copy")
+    assert (copy.fetched, copy.record.verified) == (0, "recorded")
+    assert len(zoo.fetched) == seen

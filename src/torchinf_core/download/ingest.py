@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from torchinf_core import transfer
+from torchinf_core.download.job import Resolved
 from torchinf_core.errors import OfflineError, PluginContractError
 from torchinf_core.plugins import Plugins
 from torchinf_core.refs import redact
@@ -87,9 +88,8 @@ def room(plan: Plan, store: Store) -> int:
 
 
 def ingest(
-    plan: Plan,
+    found: Resolved,
     store: Store,
-    plugins: Plugins,
     settings: Settings,
     on_event: Callable[[Event], None],
     trusted: frozenset[str] = frozenset(),
@@ -97,9 +97,8 @@ def ingest(
     """Bring every file of the plan into the store as a verified blob.
 
     Args:
-        plan: checked.
+        found: the checked plan, and the plugins whose ``fetch`` is asked first.
         store: prepared, and leased by the caller.
-        plugins: the source's own ``fetch`` is asked first.
         settings: for the transfer.
         on_event: told what happens.
         trusted: digests of blobs that need no second look; any other blob that
@@ -109,8 +108,9 @@ def ingest(
         OfflineError, NetworkError, IntegrityError, FormatError, StoreError:
             see the modules that do the work; nothing is published then.
     """
+    plan = found.plan
     _set_rotten_aside(plan, store, trusted)
-    have = _obtain(plan, store, plugins, settings, on_event)
+    have = _obtain(plan, store, found.plugins, settings, on_event)
     files: list[StoredFile] = []
     level = plan.trust
     for item in have:
@@ -134,7 +134,8 @@ def ingest(
         ]
         looked_at.append(replace(entry, format=sniffed.format))
     looked_at.sort(key=lambda entry: entry.path)
-    verified = min((item.verified for item in have), key=_RANK.index, default="recorded")
+    levels = [_level(item, found.published) for item in have]
+    verified = min(levels, key=_RANK.index, default="recorded")
     return Ingested(
         files=tuple(looked_at),
         format=plan.format or _main_format(looked_at),
@@ -143,6 +144,12 @@ def ingest(
         fetched=sum(item.size for item in have if item.fetched),
         notes=tuple(absent),
     )
+
+
+def _level(item: _Have, published: frozenset[str]) -> str:
+    """How a file is verified; a digest that only our own record states is not published."""
+    known_elsewhere = item.verified != "published" or item.file.path in published
+    return item.verified if known_elsewhere else "recorded"
 
 
 def _set_rotten_aside(plan: Plan, store: Store, trusted: frozenset[str]) -> None:

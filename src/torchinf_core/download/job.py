@@ -83,6 +83,7 @@ class Resolved:
         same_ref: True when ``existing`` came from the same model of the same source.
         existing: the record that has the name now, or None.
         strict: the record whose digests the content must have, or None.
+        published: paths of files for which the source itself states a digest.
     """
 
     plan: Plan
@@ -92,6 +93,7 @@ class Resolved:
     existing: Record | None = None
     same_ref: bool = False
     strict: Record | None = None
+    published: frozenset[str] = frozenset()
 
 
 def make_job(request: Request, settings: Settings, on_event: Callable[[Event], None]) -> Job:

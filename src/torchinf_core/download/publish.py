@@ -14,6 +14,7 @@ from torchinf_core.download.resolve import is_here
 from torchinf_core.refs import redact
 from torchinf_core.store import generation
 from torchinf_core.types import Event, Plan, Record
+from torchinf_core.warm import request_key
 
 
 def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outcome | None:
@@ -30,19 +31,18 @@ def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outc
     Returns:
         The outcome, or None when another process published the content first.
     """
-    store, plan = job.store, found.plan
+    store = job.store
     store.prepare()
-    store.check_space(room(plan, store))
+    store.check_space(room(_with_twin(job, found), store))
 
     def waiting(holder: str) -> None:
         job.on_event(Event("note", message=f"waiting for {holder}"))
 
-    with store.lease(), store.single_flight(_content_key(plan), waiting=waiting):
+    with store.lease(), store.single_flight(_content_key(found.plan), waiting=waiting):
         if _done_meanwhile(job, found):
             return None
-        ingested = ingest(
-            plan, store, found.plugins, job.settings, job.on_event, _intact(job, found.existing)
-        )
+        found = replace(found, plan=_with_twin(job, found))
+        ingested = ingest(found, store, job.settings, job.on_event, _intact(job, found.existing))
         sameness.check_recorded(ingested.files, found.strict)
         # Two contents may race for one name: the second must see the first.
         with store.single_flight(hashlib.sha256(b"name:" + found.name.encode()).hexdigest()):
@@ -56,7 +56,7 @@ def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outc
         record,
         store.model_path(record),
         hit=False,
-        notes=(*plan.notes, *ingested.notes),
+        notes=(*found.plan.notes, *ingested.notes),
         fetched=ingested.fetched,
     )
 
@@ -68,6 +68,18 @@ def _done_meanwhile(job: Job, found: Resolved) -> bool:
         return False
     same_ref = sameness.same_request(found.plan, found.source, now)
     return is_here(job, replace(found, same_ref=same_ref), now)
+
+
+def _with_twin(job: Job, found: Resolved) -> Plan:
+    """The plan with digests of the model that the same request without a name brought.
+
+    An equal address with an equal validator is then not fetched a second time.
+    """
+    key = request_key(str(job.request.ref), job.request.options, None)
+    twin = job.registry.by_request(key) if key != job.request.key else None
+    if twin is None or not sameness.same_request(found.plan, found.source, twin):
+        return found.plan
+    return sameness.with_recorded_digests(found.plan, twin, changed_ok=True)
 
 
 def _intact(job: Job, record: Record | None) -> frozenset[str]:

@@ -56,6 +56,9 @@ def resolve(job: Job, ref: ModelRef) -> Resolved:
         plugins=plugins,
         existing=existing,
         same_ref=existing is not None and sameness.same_request(plan, word, existing),
+        published=frozenset(
+            file.path for file in plan.files if file.sha256 or file.git_sha1 or file.sha256_prefix
+        ),
     )
 
 
