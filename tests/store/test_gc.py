@@ -72,6 +72,15 @@ def test_while_somebody_holds_the_lease_removal_leaves_the_bytes_to_gc(shelf, ho
     assert files_below(shelf, "blobs", "models", "quarantine") == []
 
 
+def test_a_model_that_came_back_meanwhile_is_not_freed(shelf):
+    record = shelf.add("m", {"m.bin": b"x" * 1000})
+    assert shelf.store.reclaim(record) == 0
+    assert shelf.damage() == []
+    shelf.add("m", {"m.bin": b"y"})
+    assert shelf.store.reclaim(record) == 1000
+    assert shelf.content("m") == {"m.bin": b"y"}
+
+
 def test_a_mapped_file_stays_readable_when_its_model_is_removed(shelf):
     record = shelf.add("m", {"m.bin": b"x" * 100_000})
     with open(shelf.store.model_path(record), "rb") as file:
