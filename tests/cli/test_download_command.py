@@ -97,6 +97,9 @@ def test_options_of_a_source_are_given_as_pairs(zoo, torchinf):
     assert torchinf("info", "tiny", "--json").document["metadata"] == {"options": {"width": 2}}
     wrong = torchinf("download", "zoo:tiny", "-o", "width", "--name", "x")
     assert wrong.status == 2
+    own = torchinf("download", "zoo:tiny", "-o", "name=x")
+    assert own.status == 2
+    assert "--name" in own.err
     unknown = torchinf("download", "zoo:tiny", "-o", "widht=2", "--name", "x")
     assert unknown.status == 2
     assert "did you mean 'width'?" in unknown.err

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Container
+from typing import Annotated, Any
 
 import typer
 
@@ -20,13 +21,6 @@ from torchinf_core.cli.options import (
     warn_of_plugins,
 )
 from torchinf_core.errors import OptionError
-from torchinf_core.refs import redact
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torchinf_core.download import Preview
-    from torchinf_core.types import RemoteFile
 
 
 def download_command(
@@ -205,14 +199,16 @@ def download_command(
         "all_files": all_files,
         "variant": variant,
         "trust": trust,
-        **_source_options(option or []),
     }
+    asked.update(_source_options(option or [], taken=asked))
     if dry_run:
+        from torchinf_core.cli.preview import preview_json, show_preview
+
         preview = downloader.preview(source, model_id, **asked)
         if as_json:
-            output.document(_preview_json(preview))
+            output.document(preview_json(preview))
         else:
-            _show_preview(preview)
+            show_preview(preview)
         return
     from torchinf_core.cli.progress import reporter
 
@@ -241,89 +237,19 @@ def download_command(
     output.say(path)
 
 
-def _source_options(pairs: list[str]) -> dict[str, Any]:
+def _source_options(pairs: list[str], taken: Container[str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for pair in pairs:
         key, sign, text = pair.partition("=")
         if not sign or not key:
             raise OptionError(f"-o takes KEY=VALUE, not {pair!r}")
+        key = key.strip().replace("-", "_")
+        if key in taken:
+            flag = key.replace("_", "-")
+            raise OptionError(f"{key!r} is not for -o", hint=f"--{flag} says that")
         try:
             value = json.loads(text)
         except ValueError:
             value = text
-        options[key.strip().replace("-", "_")] = value
+        options[key] = value
     return options
-
-
-def _show_preview(preview: Preview) -> None:
-    plan = preview.plan
-    output.facts(
-        [
-            ("name", preview.name),
-            ("reference", redact(str(plan.ref))),
-            ("revision", plan.revision),
-            ("task", plan.task),
-            ("license", plan.license),
-            ("trust", plan.trust.name.lower()),
-        ]
-    )
-    if plan.files:
-        output.table(
-            ["FILE", "SIZE", "SHA256"],
-            [
-                [file.path, _about([file]), file.sha256 or _prefix(file.sha256_prefix)]
-                for file in plan.files
-            ],
-            right=["SIZE"],
-        )
-    for text in plan.notes:
-        output.note(text)
-    if preview.cached is not None:
-        output.tell("nothing to fetch: the store has it")
-    elif preview.transfer is None:
-        output.tell(f"{_about(plan.files)} to fetch")
-    else:
-        output.tell(f"{output.size(preview.transfer)} to fetch")
-
-
-def _about(files: Sequence[RemoteFile]) -> str:
-    """The size of files for people, as exactly as their source tells it."""
-    if all(file.size is not None for file in files):
-        return output.size(sum(file.size or 0 for file in files))
-    sizes = [file.size or file.approximate_size for file in files]
-    known = [size for size in sizes if size is not None]
-    return f"about {output.size(sum(known))}" if len(known) == len(sizes) else output.size(None)
-
-
-def _prefix(digits: str | None) -> str:
-    return f"{digits}…" if digits else "recorded on arrival"
-
-
-def _preview_json(preview: Preview) -> dict[str, Any]:
-    plan = preview.plan
-    return {
-        "name": preview.name,
-        "ref": redact(str(plan.ref)),
-        "revision": plan.revision,
-        "format": plan.format,
-        "trust": plan.trust.name.lower(),
-        "task": plan.task,
-        "description": plan.description,
-        "license": plan.license,
-        "tags": list(plan.tags),
-        "size": plan.size,
-        "transfer": preview.transfer,
-        "cached": preview.cached is not None,
-        "files": [
-            {
-                "path": file.path,
-                "url": redact(file.url),
-                "size": file.size,
-                "approximate_size": file.approximate_size,
-                "sha256": file.sha256,
-                "sha256_prefix": file.sha256_prefix,
-            }
-            for file in plan.files
-        ],
-        "notes": list(plan.notes),
-    }
