@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from torchinf_core.testing import Hub, faults
-from torchinf_core.testing.huggingface import HuggingFace, Repo
+from torchinf_core.testing.huggingface import HuggingFace, Repo, have_xet
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 from huggingface_hub import errors  # noqa: E402
@@ -29,6 +29,7 @@ FILES = {
     "empty.txt": b"",
 }
 GOOD = "hf_good"
+HF = ("-m", "huggingface_hub.cli.hf")
 
 
 @pytest.fixture
@@ -69,11 +70,11 @@ def environment(hf: HuggingFace, folder: Path) -> dict[str, str]:
     return {**known, **own}
 
 
-def run(hf: HuggingFace, folder: Path, *words: str) -> str:
+def run(hf: HuggingFace, folder: Path, *words: str, **more: str) -> str:
     """The output of a Python command in that environment."""
     done = subprocess.run(
         [sys.executable, *words],
-        env=environment(hf, folder),
+        env={**environment(hf, folder), **more},
         capture_output=True,
         text=True,
         timeout=100,
@@ -88,9 +89,7 @@ def run(hf: HuggingFace, folder: Path, *words: str) -> str:
 def test_hf_download_brings_every_file_of_the_commit(
     hf: HuggingFace, repo: Repo, tmp_path: Path
 ) -> None:
-    out = run(
-        hf, tmp_path, "-m", "huggingface_hub.cli.hf", "download", "org/tiny", "--format", "quiet"
-    )
+    out = run(hf, tmp_path, *HF, "download", "org/tiny", "--format", "quiet")
     assert out.strip().endswith(repo.sha)
     assert read(Path(out.strip())) == FILES
     paths = [seen.path for seen in hf._hub.requests if "/models/" in seen.path]
@@ -317,6 +316,25 @@ def test_a_mirror_may_omit_headers(hf: HuggingFace, repo: Repo, tmp_path: Path) 
     assert not {"x-repo-commit", "x-linked-etag", "x-linked-size"} & set(head.headers)
     with pytest.raises(errors.LocalEntryNotFoundError):
         snapshot(hf, tmp_path)
+
+
+@pytest.mark.skipif(not have_xet(), reason="hf_xet is not installed")
+def test_xet_files_come_out_of_the_storage(hf: HuggingFace, tmp_path: Path) -> None:
+    hf.xet = tmp_path / "storage"
+    repo = hf.add_repo("org/tiny", FILES)
+    out = run(hf, tmp_path / "one", *HF, "download", "org/tiny", "--format", "quiet")
+    assert read(Path(out.strip())) == FILES
+    asked = [seen.path for seen in hf._hub.requests]
+    assert f"/api/models/org/tiny/xet-read-token/{repo.sha}" in asked
+    assert repo.source("model.safetensors")[1] not in asked
+    off = {"HF_HUB_DISABLE_XET": "1"}
+    out = run(hf, tmp_path / "two", *HF, "download", "org/tiny", "--format", "quiet", **off)
+    assert read(Path(out.strip())) == FILES
+    assert hf._hub.bytes_sent(repo.source("model.safetensors")[1]) == len(WEIGHTS)
+    head = httpx.head(repo.url("model.safetensors"), trust_env=False)
+    token = httpx.get(head.links["xet-auth"]["url"], trust_env=False)
+    assert token.headers["X-Xet-Cas-Url"] == token.json()["casUrl"] == f"local://{hf.xet}"
+    assert len(head.headers["X-Xet-Hash"]) == 64
 
 
 # FAULTS ON TOP

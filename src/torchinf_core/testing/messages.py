@@ -7,6 +7,7 @@ differ.  :func:`serve` is the honest answer that every fault starts from.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from enum import Enum
 from http import HTTPStatus
 
 from torchinf_core.testing.content import Content, Data
+
+JSON = "application/json; charset=utf-8"
 
 
 class Headers(Mapping[str, str]):
@@ -164,6 +167,11 @@ def plain(status: int, text: str = "", headers: Mapping[str, str] | None = None)
         0,
         len(body),
     )
+
+
+def page(value: object, headers: Mapping[str, str] | None = None, *, status: int = 200) -> Reply:
+    """A reply whose body is JSON."""
+    return plain(status, json.dumps(value), {"Content-Type": JSON, **(headers or {})})
 
 
 def serve(request: Request, resource: Resource, *, heed_if_range: bool = True) -> Reply:

@@ -18,5 +18,6 @@ What it says is judged by the real clients: ``hf``, ``huggingface_hub`` and
 
 from torchinf_core.testing.huggingface.repo import LFS_PATTERNS, Repo
 from torchinf_core.testing.huggingface.service import HuggingFace
+from torchinf_core.testing.huggingface.xet import have_xet
 
-__all__ = ["LFS_PATTERNS", "HuggingFace", "Repo"]
+__all__ = ["LFS_PATTERNS", "HuggingFace", "Repo", "have_xet"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from torchinf_core.testing.content import Data
 from torchinf_core.testing.huggingface.repo import Repo
-from torchinf_core.testing.messages import Reply, Request
+from torchinf_core.testing.messages import Reply, Request, page
 
 WINDOW = 300
 """Seconds of the window that the rate limits of the real hub count in."""
@@ -118,15 +115,7 @@ def error(status: int, message: str, code: str | None = None) -> Reply:
         headers["X-Error-Code"] = code
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="Authentication required", charset="UTF-8"'
-    return replace(page({"error": message}, headers), status=status)
-
-
-def page(value: object, headers: Mapping[str, str] | None = None) -> Reply:
-    """A reply whose body is JSON."""
-    body = json.dumps(value).encode()
-    fields = {"Content-Type": "application/json; charset=utf-8", **(headers or {})}
-    length = ("Content-Length", str(len(body)))
-    return Reply(200, (*fields.items(), length), Data(body), 0, len(body))
+    return page({"error": message}, headers, status=status)
 
 
 def _opens(token: Token | None, repo: Repo) -> bool:

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from torchinf_core.testing.git import EPOCH, Blob, Commit
-from torchinf_core.testing.huggingface.access import no_entry, page
+from torchinf_core.testing.huggingface.access import no_entry
 from torchinf_core.testing.huggingface.repo import Repo
-from torchinf_core.testing.messages import Reply, Request
+from torchinf_core.testing.messages import Reply, Request, page
 
 Query = dict[str, list[str]]
 LISTED = (

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from torchinf_core.testing.content import Content, Data
 from torchinf_core.testing.faults import Fault
 from torchinf_core.testing.git import Blob, Repository, content_sha256, object_id
+from torchinf_core.testing.huggingface.xet import put
 
 if TYPE_CHECKING:
     from torchinf_core.testing.hub import Hub
@@ -39,6 +41,7 @@ class Repo(Repository):
         gated: everybody sees it, only tokens that were let in get files.
         card: what the model card says: ``pipeline_tag``, ``license``,
             ``library_name``, ``tags``, ``downloads``, ``likes``, …
+        xet: folder of the Xet storage that large files are put in, or None.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Repo(Repository):
         gated: bool,
         card: Mapping[str, Any],
         lfs: int | Sequence[str],
-        xet: Callable[[Content], str] | None,
+        xet: Path | None,
     ) -> None:
         super().__init__()
         self.id = name
@@ -64,7 +67,7 @@ class Repo(Repository):
         self._cdn = cdn
         self._contents = contents
         self._lfs = lfs
-        self._xet = xet
+        self.xet = xet
 
     def blob(self, path: str, content: Content) -> Blob:
         """A plain file, or a large one that the CDN gives out."""
@@ -73,7 +76,7 @@ class Repo(Repository):
         sha256 = content_sha256(content)
         pointer = Data(pointer_of(sha256, content.size))
         self._contents[self.cdn_path(sha256)] = content
-        xet = None if self._xet is None else self._xet(content)
+        xet = None if self.xet is None else put(self.xet, content)
         return Blob(content, object_id("blob", pointer), sha256, pointer.size, xet)
 
     def url(self, path: str, revision: str | None = None) -> str:

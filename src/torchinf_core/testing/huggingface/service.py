@@ -10,20 +10,19 @@ from typing import Any
 
 from torchinf_core.testing.content import Content
 from torchinf_core.testing.hub import Hub
-from torchinf_core.testing.huggingface import files, pages
+from torchinf_core.testing.huggingface import files, pages, xet
 from torchinf_core.testing.huggingface.access import (
     Limit,
     Token,
     bearer,
     error,
     no_revision,
-    page,
     refuse_files,
     refuse_repo,
     refuse_token,
 )
 from torchinf_core.testing.huggingface.repo import LFS_PATTERNS, Repo, quoted, readme
-from torchinf_core.testing.messages import Reply, Request, plain
+from torchinf_core.testing.messages import Reply, Request, page, plain
 
 ID = r"(?P<id>[^/]+?(?:/[^/]+)??)"
 API = re.compile(
@@ -45,10 +44,12 @@ class HuggingFace:
             (``("X-Repo-Commit", "X-Linked-ETag", "X-Linked-Size")``).
         cached: True sends small files by way of the hub's own cache (a
             relative redirect), as the real one does for some repositories.
+        xet: folder of a Xet storage that large files of repositories added
+            from now on are put in, besides the CDN; needs the package hf_xet.
 
     Attributes:
         endpoint: what ``HF_ENDPOINT`` has to be.
-        page, omit, cached: as above; may be changed at any time.
+        page, omit, cached, xet: as above; may be changed at any time.
         repos: by id.
     """
 
@@ -60,10 +61,12 @@ class HuggingFace:
         page: int = 1000,
         omit: Sequence[str] = (),
         cached: bool = False,
+        xet: Path | None = None,
     ) -> None:
         self.page = page
         self.omit = omit
         self.cached = cached
+        self.xet = xet
         self.repos: dict[str, Repo] = {}
         self.endpoint = hub.url("").rstrip("/")
         self._hub = hub
@@ -109,7 +112,7 @@ class HuggingFace:
             gated=gated,
             card=card or {},
             lfs=lfs,
-            xet=None,
+            xet=self.xet,
         )
         made = {} if card is None or "README.md" in content else {"README.md": readme(card)}
         repo.commit({**made, **content}, message="Upload")
@@ -206,9 +209,11 @@ class HuggingFace:
         if refusal := refuse_repo(repo, token):
             return refusal
         assert repo is not None
-        if verb in ("resolve", "cache"):
+        if verb in ("resolve", "cache", "xet-read-token"):
             if refusal := refuse_files(repo, token):
                 return refusal
+            if verb == "xet-read-token":
+                return xet.connection(repo.xet) if repo.xet else error(404, "Not in Xet storage")
             if verb == "cache":
                 return files.from_cache(request, repo, rest)
             return files.resolve(
