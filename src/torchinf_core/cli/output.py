@@ -6,7 +6,6 @@ reaches a terminal with control characters in it.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
@@ -83,12 +82,16 @@ def labelled(label: str, text: str, color: str) -> None:
 
 def document(value: Json) -> None:
     """One JSON document on stdout, indented for people only: that takes ten times as long."""
+    import json
+
     indent = 2 if is_terminal(sys.stdout) else None
     print(json.dumps(value, indent=indent, ensure_ascii=True))  # noqa: T201
 
 
 def json_line(value: Json) -> None:
     """One line of a JSON stream on stdout, at once."""
+    import json
+
     print(json.dumps(value, ensure_ascii=True), flush=True)  # noqa: T201
 
 
