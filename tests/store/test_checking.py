@@ -139,6 +139,16 @@ def test_a_store_that_was_copied_elsewhere_is_in_order_after_a_repair(shelf, tmp
     assert copy.content("m") == FILES
 
 
+def test_a_copy_restores_the_blob_from_which_a_damaged_model_is_restored(shelf):
+    for names in (("a", "b"), ("d", "c")):
+        linked = shelf.add(names[0], {"m.bin": b"shared" * 100})
+        shelf.add(names[1], {"g.onnx": b"graph", "w.data": b"shared" * 100})
+        overwrite(shelf.store.model_path(linked), 0, b"?")
+        os.utime(shelf.store.model_path(linked), ns=(7, 7))
+        assert all(problem.repaired for problem in shelf.store.fsck(repair=True))
+        assert shelf.damage() == []
+
+
 def test_content_that_is_nowhere_any_more_is_not_claimed_to_be_repaired(shelf):
     lost = shelf.add("lost", {"m.bin": b"lost" * 100})
     shelf.add("fine", FILES)

@@ -28,81 +28,96 @@ from torchinf_core.store.layout import (
     name_of,
 )
 from torchinf_core.store.models import materialise
-from torchinf_core.store.prepare import check_version, write_version
+from torchinf_core.store.prepare import UnknownLayoutError, check_version, write_version
 from torchinf_core.store.reports import Problem
 from torchinf_core.types import Record, StoredFile
 from torchinf_core.warm import model_id
+
+_PASSES = 3
 
 
 def fsck(layout: Layout, *, repair: bool) -> list[Problem]:
     """See ``Store.fsck``; an absent store is in order."""
     if not os.path.lexists(layout.root):
         return []
-    problems = [*_check_layout(layout, repair=repair)]
+    found = _look(layout)
+    if not (repair and found):
+        return found
+    left = found
+    # What one model gives back (a blob) may be what another one lacks.
+    for _ in range(_PASSES):
+        _repair(layout, left)
+        before, left = left, _look(layout)
+        if not left or left == before:
+            break
+    still = {(problem.kind, problem.path) for problem in left}
+    seen = {(problem.kind, problem.path) for problem in found}
+    return [
+        *(replace(item, repaired=(item.kind, item.path) not in still) for item in found),
+        *(item for item in left if (item.kind, item.path) not in seen),
+    ]
+
+
+def _look(layout: Layout) -> list[Problem]:
+    problems = list(_look_at_layout(layout))
     for ident, found in records.scan(layout.path("records"), RECORD_SUFFIX):
-        if isinstance(found, Record) and model_id(found.name) != ident:
-            found = ValueError(f"it is the record of {found.name!r}")
-        if isinstance(found, Record):
-            problems += _check_model(layout, found, repair=repair)
-        else:
-            problems.append(_check_record(layout, ident, found, repair=repair))
+        if isinstance(found, Record) and model_id(found.name) == ident:
+            problems += check(layout, found, full=False)
+            problems += _look_at_blobs(layout, found)
+            continue
+        reason = f"it is the record of {found.name!r}" if isinstance(found, Record) else str(found)
+        kind = "newer" if isinstance(found, records.NewerRecordError) else "record"
+        path = f"{layout.path('records')}/{ident}{RECORD_SUFFIX}"
+        problems.append(Problem(kind, path, reason, name_of(ident)))
     return problems
 
 
-def _check_layout(layout: Layout, *, repair: bool) -> Iterator[Problem]:
-    from torchinf_core.errors import StoreError
-
-    path = layout.path("VERSION")
+def _look_at_layout(layout: Layout) -> Iterator[Problem]:
     message = "is missing"
     try:
         known = check_version(layout)
-    except StoreError as error:
-        if error.hint != "torchinf fsck --repair":
-            raise
+    except UnknownLayoutError:
         known, message = False, "does not say which layout the store has"
     missing = [name for name in DIRECTORIES if not os.path.isdir(layout.path(name))]
-    if known or missing != list(DIRECTORIES):
-        for name in missing:
-            if repair:
-                make_directory(layout.path(name))
-            yield Problem("layout", layout.path(name), "is missing", repaired=repair)
-        if not known:
-            if repair:
-                write_version(layout)
-            yield Problem("layout", path, message, repaired=repair)
+    if not known and missing == list(DIRECTORIES):
+        return  # a directory that is not a store yet
+    for name in missing:
+        yield Problem("layout", layout.path(name), "is missing")
+    if not known:
+        yield Problem("layout", layout.path("VERSION"), message)
 
 
-def _check_record(layout: Layout, ident: str, reason: ValueError, *, repair: bool) -> Problem:
-    path = f"{layout.path('records')}/{ident}{RECORD_SUFFIX}"
-    mends = repair and not isinstance(reason, records.NewerRecordError)
-    if mends:
-        set_aside(layout, path, "record")
-    return Problem("record", path, str(reason), name_of(ident), repaired=mends)
-
-
-def _check_model(layout: Layout, record: Record, *, repair: bool) -> list[Problem]:
-    problems = check(layout, record, full=False)
+def _look_at_blobs(layout: Layout, record: Record) -> Iterator[Problem]:
     for digest, size in {file.sha256: file.size for file in record.files}.items():
         if not has_blob(layout, digest, size):
             blob = layout.blob(digest)
             message = "has another size than recorded" if os.path.lexists(blob) else "is missing"
-            problems.append(Problem("blob", blob, message, record.name, digest))
-    if not (repair and problems):
-        return problems
-    mended = _mend(layout, record)
-    return [replace(problem, repaired=mended) for problem in problems]
+            yield Problem("blob", blob, message, record.name, digest)
 
 
-def _mend(layout: Layout, record: Record) -> bool:
-    """Restore blobs and files from each other; False when some content is nowhere."""
+def _repair(layout: Layout, problems: list[Problem]) -> None:
+    for directory in DIRECTORIES:
+        if not os.path.isdir(layout.path(directory)):
+            make_directory(layout.path(directory))
+    for problem in problems:
+        if problem.path == layout.path("VERSION"):
+            write_version(layout)
+        elif problem.kind == "record":
+            set_aside(layout, problem.path, "record")
+    content = ("missing", "changed", "blob")
+    names = [problem.name for problem in problems if problem.kind in content and problem.name]
+    for name in dict.fromkeys(names):
+        with suppress(FileNotFoundError, ValueError):  # somebody removed it meanwhile
+            _mend(layout, records.read(layout.record(name)))
+
+
+def _mend(layout: Layout, record: Record) -> None:
+    """Restore blobs and files from each other, unless some content is nowhere."""
     whole = [_restore_blob(layout, record, file) for file in record.files]
-    if not all(whole):
-        return False
-    files = materialise(layout, record.name, record.files)
-    healed = replace(record, files=files)
-    if healed != record:
-        write_file(layout, layout.record(record.name), records.dump(healed))
-    return True
+    if all(whole):
+        healed = replace(record, files=materialise(layout, record.name, record.files))
+        if healed != record:
+            write_file(layout, layout.record(record.name), records.dump(healed))
 
 
 def _restore_blob(layout: Layout, record: Record, file: StoredFile) -> bool:

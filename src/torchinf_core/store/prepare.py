@@ -20,6 +20,10 @@ from torchinf_core.store.layout import DIRECTORIES, LAYOUT, Layout, boot_id
 _ELSEWHERE = "choose another directory with --cache-dir or TORCHINF_CACHE_DIR"
 
 
+class UnknownLayoutError(StoreError):
+    """VERSION is there and says nothing; a repair may write it anew."""
+
+
 def prepare(layout: Layout) -> None:
     """Make the layout durably; see ``Store.prepare``."""
     root = layout.root
@@ -51,7 +55,7 @@ def check_version(layout: Layout) -> bool:
     except FileNotFoundError:
         return False
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise StoreError(
+        raise UnknownLayoutError(
             f"{path} does not say which layout the store has", hint="torchinf fsck --repair"
         ) from None
     if number != LAYOUT:

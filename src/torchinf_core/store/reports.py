@@ -12,8 +12,8 @@ class Problem:
 
     Attributes:
         kind: ``missing``, ``changed`` (size, time or inode differ from the
-            record), ``corrupt`` (another content), ``record``, ``request``,
-            ``blob`` or ``layout``.
+            record), ``corrupt`` (another content), ``record``, ``newer`` (a record
+            of a later version), ``blob`` or ``layout``.
         path: absolute path of what is wrong.
         message: what is wrong with it, a clause without the path.
         name: of the model it belongs to, or None.
