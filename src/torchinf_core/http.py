@@ -8,6 +8,7 @@ are repeated as :mod:`torchinf_core.retry` says.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -44,6 +45,10 @@ finally:
 
 USER_AGENT = f"torchinf/{__version__}"
 MAX_REDIRECTS = 10
+CONNECT_ATTEMPTS = 3
+"""Attempts at a metadata request while nobody even accepts the connection."""
+
+_log = logging.getLogger("torchinf.http")
 
 
 def client(settings: Settings, *, retries: bool = True) -> httpx.Client:
@@ -256,8 +261,10 @@ class _Transport(httpx.BaseTransport):
             try:
                 response = pool.handle_request(request)
             except httpx.TransportError as error:
-                if last or is_certificate_error(error):
+                nobody = isinstance(error, httpx.ConnectError) and attempt >= CONNECT_ATTEMPTS
+                if last or nobody or is_certificate_error(error):
                     raise
+                _log.info("%s: %s; trying again", redact(url), _reason(error))
                 retry.sleep(retry.pause_before(attempt))
                 continue
             if last or response.status_code not in retry.STATUSES:

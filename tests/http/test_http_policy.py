@@ -124,6 +124,14 @@ def test_nothing_listening_is_a_network_error_that_names_the_place(pauses: list[
     assert len(pauses) == 1
 
 
+def test_a_refused_connection_is_not_waited_for_as_long_as_a_busy_server(
+    pauses: list[float],
+) -> None:
+    with http.client(plain(retries=6)) as client, pytest.raises(httpx.ConnectError):
+        client.get("http://127.0.0.1:9/x")
+    assert len(pauses) == 2
+
+
 def test_an_unknown_certificate_is_an_error_at_once(pauses: list[float]) -> None:
     if not have_openssl():
         pytest.skip("needs the openssl command")

@@ -185,7 +185,7 @@ def _obtain(
     ]
     if not needed:
         return have
-    if settings.offline and not all(file.url.startswith("file:") for file in needed):
+    if settings.offline and not all(file.url.startswith("file:") or file.local for file in needed):
         raise OfflineError(
             f"{redact(str(plan.ref))} is not in the store, and offline mode forbids fetching it",
             hint="run without --offline (and without TORCHINF_OFFLINE)",
