@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +39,7 @@ def main() -> int:
     parser.add_argument("--dir", type=Path, help="on the disk to measure (the temporary folder)")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end too
     reports: list[Report] = []
     with tempfile.TemporaryDirectory(prefix="torchinf-bench-", dir=options.dir) as root:
         bench = Bench(Path(root), options.rounds, options.size, options.count, options.records)

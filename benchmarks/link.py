@@ -72,7 +72,7 @@ class Direction:
         fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, size)
 
     def fill(self, now: float, delay: float) -> bool:
-        """Take what the sender has; False when there is no more to take now."""
+        """Take what the sender has; False when nothing more can be taken until some has left."""
         try:
             count = os.splice(
                 self.source.fileno(),
@@ -81,7 +81,7 @@ class Direction:
                 flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE,
             )
         except BlockingIOError:
-            return False
+            return not self.queue  # the pipe is full; if it is empty, there was nothing to take
         due = max(now, self.not_before) + delay
         self.ended = count == 0
         if count and self.queue and due - self.queue[-1][0] < TICK:
