@@ -94,16 +94,16 @@ class Repository:
         remove: Iterable[str] = (),
         message: str = "Update",
     ) -> str:
-        """Put files onto a branch, which is made when it is new; returns the commit's id.
+        """Put files onto a branch; returns the commit's id.
 
         Args:
             files: new or changed ones by path; those of the branch stay.
-            branch: the default one when None.
+            branch: the default one when None; a new one starts from that.
             remove: paths that go.
             message: one line.
         """
         branch = branch or self.default
-        parent = self.branches.get(branch)
+        parent = self.branches.get(branch, self.branches.get(self.default))
         kept = dict(self.commits[parent].files) if parent else {}
         for path in remove:
             del kept[path]
