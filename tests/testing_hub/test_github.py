@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from torchinf_core.testing import Hub, faults
 from torchinf_core.testing.github import GitHub, Repo
+from torchinf_core.testing.huggingface import HuggingFace
 from torchinf_core.testing.pytorch_org import add_checkpoint
 
 HUBCONF = b"""
@@ -76,6 +78,7 @@ def ls_remote(url: str, *words: str) -> list[list[str]]:
 # REFS
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_git_ls_remote_tells_the_commit_of_every_ref(github: GitHub, repo: Repo) -> None:
     first = repo.sha
     repo.tag("v1", annotate=True)
@@ -205,6 +208,15 @@ def test_the_commit_of_a_fork_can_be_had_from_the_original(github: GitHub, repo:
     branches = get(f"{github.api}/repos/Ada/nets/branches").json()
     assert [branch["commit"]["sha"] for branch in branches] == [repo.sha]
     assert repo.sha != evil
+
+
+def test_two_hubs_fit_on_one(hub: Hub, github: GitHub, repo: Repo) -> None:
+    hf = HuggingFace(hub)
+    small = hf.add_repo("Ada/nets", {"config.json": b"{}"})
+    assert get(small.url("config.json")).content == b"{}"
+    assert get(f"{hf.endpoint}/api/models/Ada/nets").json()["sha"] == small.sha
+    assert get(f"{github.api}/repos/Ada/nets/commits/main").json()["sha"] == repo.sha
+    assert unzip(get(f"{github.web}/Ada/nets/zipball/main"))[1] == repo.sha
 
 
 def test_faults_apply_to_archives(hub: Hub, github: GitHub, repo: Repo) -> None:

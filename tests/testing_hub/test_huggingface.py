@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -350,6 +351,50 @@ def test_faults_apply_to_both_kinds_of_files(hf: HuggingFace, repo: Repo, tmp_pa
     assert len(got["model.safetensors"]) == len(WEIGHTS)
 
 
+OTHER = bytes(reversed(WEIGHTS))
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        faults.replaced_by(OTHER, heed_if_range=False),
+        faults.wrong_part(100),
+    ],
+    ids=["another file", "another part"],
+)
+def test_the_official_client_stitches_what_it_is_sent(
+    hf: HuggingFace,
+    repo: Repo,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    second: faults.Fault,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    repo.fail("model.safetensors", faults.cut(100_000), second)
+    got = read(snapshot(hf, tmp_path))["model.safetensors"]
+    assert len(got) == len(WEIGHTS)
+    assert got[:100_000] == WEIGHTS[:100_000]
+    assert got[100_000:] != WEIGHTS[100_000:]
+
+
+def test_text_comes_gzipped_to_those_who_accept_it(hf: HuggingFace, tmp_path: Path) -> None:
+    words = b"word\n" * 1000
+    repo = hf.add_repo("org/words", {"vocab.txt": words})
+    with httpx.Client(trust_env=False) as client:
+        packed = client.get(repo.url("vocab.txt"), headers={"Range": "bytes=5-"})
+        assert (packed.status_code, packed.content) == (200, words)
+        assert packed.headers["Content-Encoding"] == "gzip"
+        assert "Content-Length" not in packed.headers
+        identity = {"Accept-Encoding": "identity"}
+        head = client.head(repo.url("vocab.txt"), headers=identity)
+        assert head.headers["Content-Length"] == str(len(words))
+        assert packed.headers["ETag"] == f"W/{head.headers['ETag']}"
+        part = client.get(repo.url("vocab.txt"), headers={**identity, "Range": "bytes=5-"})
+        assert (part.status_code, part.content) == (206, words[5:])
+    assert read(snapshot(hf, tmp_path, "org/words")) == {"vocab.txt": words}
+
+
 def test_an_interrupted_large_file_can_be_continued_at_its_link(
     hf: HuggingFace, repo: Repo
 ) -> None:
@@ -368,6 +413,7 @@ def test_an_interrupted_large_file_can_be_continued_at_its_link(
         assert lie.content != WEIGHTS[1000:]
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_the_ids_are_those_of_git(tmp_path: Path) -> None:
     with Hub() as hub:
         repo = HuggingFace(hub).add_repo("org/tiny", FILES, lfs=1 << 40)

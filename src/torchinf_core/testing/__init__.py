@@ -9,6 +9,9 @@
         hub.fail("/model.onnx", faults.cut(0.5), faults.status(503).repeat(2))
         ...
         assert hub.bytes_sent("/model.onnx") < 1.1 * len(content)
+
+:mod:`~torchinf_core.testing.huggingface` and :mod:`~torchinf_core.testing.github`
+let it speak the protocols of those hubs.
 """
 
 from torchinf_core.testing import faults

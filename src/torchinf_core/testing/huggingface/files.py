@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import hmac
 import time
@@ -9,12 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from torchinf_core.testing.content import Content
+from torchinf_core.testing.content import Content, Data
 from torchinf_core.testing.git import Blob, Commit
 from torchinf_core.testing.huggingface.access import no_entry, no_revision
 from torchinf_core.testing.huggingface.repo import Repo, quoted
-from torchinf_core.testing.messages import Reply, Request, Resource, plain, serve
+from torchinf_core.testing.messages import Framing, Reply, Request, Resource, plain, serve
 
+WORTH_PACKING = 1000
+"""Bytes from which a text file is sent gzipped to clients that accept it."""
 LIFE = 3600
 """Seconds that a link to the CDN is good for."""
 DENIED = "<Error><Code>AccessDenied</Code><Message>Access denied</Message></Error>"
@@ -96,7 +99,7 @@ def resolve(
     if blob is None:
         return no_entry(path, commit.sha)
     if blob.sha256 is None:
-        return small(request, repo, commit, path) if not cached else _to_cache(repo, commit, path)
+        return small(request, commit, path) if not cached else _to_cache(repo, commit, path)
     where = repo.cdn_path(blob.sha256)
     target = f"{cdn}{where}?{links.sign(where, path)}"
     headers = {
@@ -115,12 +118,15 @@ def from_cache(request: Request, repo: Repo, rest: str) -> Reply:
         return no_revision(sha)
     if path not in commit.files:
         return no_entry(path, sha)
-    return small(request, repo, commit, path)
+    return small(request, commit, path)
 
 
-def small(request: Request, repo: Repo, commit: Commit, path: str) -> Reply:
-    """The content of a file that lies in the repository itself."""
-    del repo
+def small(request: Request, commit: Commit, path: str) -> Reply:
+    """The content of a file that lies in the repository itself.
+
+    Larger text files come gzipped to a client that accepts it, as the network
+    in front of the real hub does it: without a length and never in parts.
+    """
     blob = commit.files[path]
     kind = "text/plain; charset=utf-8" if _is_text(blob.content) else "application/octet-stream"
     headers = (
@@ -131,6 +137,8 @@ def small(request: Request, repo: Repo, commit: Commit, path: str) -> Reply:
     etag = f'"{blob.oid}"'
     if request.headers.get("If-None-Match") == etag:
         return Reply(304, (("ETag", etag), *headers))
+    if kind.startswith("text/") and _compresses(request, blob.content):
+        return _compressed(blob.content, (*headers, ("ETag", f"W/{etag}")))
     return serve(request, Resource(blob.content, etag, None, headers))
 
 
@@ -138,6 +146,18 @@ def disposition(path: str) -> str:
     """``Content-Disposition`` as the real hub writes it."""
     name = path.rpartition("/")[2]
     return f"inline; filename*=UTF-8''{quote(name)}; filename=\"{quote(name)}\";"
+
+
+def _compresses(request: Request, content: Content) -> bool:
+    accepted = request.headers.get("Accept-Encoding", "")
+    return request.method == "GET" and "gzip" in accepted and content.size >= WORTH_PACKING
+
+
+def _compressed(content: Content, headers: tuple[tuple[str, str], ...]) -> Reply:
+    """The whole, gzipped and of a length that is not told, even where a part was asked for."""
+    body = Data(gzip.compress(bytes(content.read(0, content.size)), mtime=0))
+    more = (("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked"))
+    return Reply(200, (*headers, *more), body, 0, body.size, framing=Framing.CHUNKED)
 
 
 def _to_cache(repo: Repo, commit: Commit, path: str) -> Reply:
