@@ -71,6 +71,9 @@ def parse_ref(text: str) -> ModelRef:
             f"the reference {text!r} lacks its {'revision behind @' if locator else 'model'}",
             hint=f"{scheme}:MODEL or {scheme}:MODEL@REVISION",
         )
+    if locator.startswith(("./", "../", "~/")):
+        # As a path alone: the same model, whatever directory it is asked for from.
+        locator = os.path.abspath(os.path.expanduser(locator))
     return ModelRef(scheme, locator, revision or None, sha256)
 
 

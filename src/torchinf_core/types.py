@@ -34,7 +34,8 @@ class ModelRef:
     Attributes:
         scheme: as written, lower case (``torchvision``, ``https``, ``file``).
         locator: what the source calls the model; the whole URL for ``http(s)``
-            and an absolute path for ``file``.
+            and an absolute path for ``file`` and for what begins with ``./``,
+            ``../`` or ``~/``.
         revision: the part behind ``@``, or None.
         sha256: 64 hex digits that the (single) file must have, or None.
     """
@@ -46,8 +47,9 @@ class ModelRef:
 
     @property
     def is_local(self) -> bool:
-        """True when the user named a file on this machine."""
-        return self.scheme == "file"
+        """True when the user named a file or directory on this machine."""
+        path = self.locator.startswith("/") and not self.locator.startswith("//")
+        return self.scheme == "file" or path
 
     def __str__(self) -> str:
         from torchinf_core.refs import format_ref

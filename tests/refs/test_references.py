@@ -57,6 +57,18 @@ def test_a_relative_path_and_an_existing_file_are_files(
     assert parse_ref("./model.onnx") == parse_ref("model.onnx") == expected
 
 
+def test_a_source_is_given_a_relative_path_as_the_absolute_one_it_means(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = parse_ref("hub:./dir/entry")
+    assert here == ModelRef("hub", f"{tmp_path}/dir/entry")
+    assert parse_ref(format_ref(here)) == here
+    assert here.is_local
+    assert not parse_ref("hub:owner/repo/entry").is_local
+    assert not parse_ref("zoo://bucket/model").is_local
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -103,7 +115,9 @@ def test_any_text_parses_or_is_a_reference_error(text: str) -> None:
 
 @given(
     scheme=st.sampled_from(["torchvision", "hf", "hub", "zoo"]),
-    locator=st.from_regex(r"[\w./:-]{1,40}", fullmatch=True).filter(lambda t: t == t.strip()),
+    locator=st.from_regex(r"[\w./:-]{1,40}", fullmatch=True).filter(
+        lambda text: text == text.strip() and not text.startswith(("./", "../"))
+    ),
     revision=st.none() | st.from_regex(r"[\w./-]{1,20}", fullmatch=True),
     sha256=st.none() | st.just(DIGEST),
 )

@@ -38,7 +38,7 @@ def server_context(certificate: Certificate) -> tuple[ssl.SSLContext, str]:
     Raises:
         RuntimeError: openssl is missing or refused.
     """
-    folder = Path(tempfile.mkdtemp(prefix="torchinf-hub-"))
+    folder = Path(tempfile.mkdtemp(prefix="torchinf-testing-hub-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     key, cert = folder / "key.pem", folder / "cert.pem"
     config = folder / "openssl.cnf"
