@@ -1,0 +1,87 @@
+"""Wheels as a user installs them: into an empty environment, with an extra."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from torchinf_core import __version__
+from torchinf_core.testing import Hub
+
+ROOT = Path(__file__).parents[2]
+PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+HEAVY = {"torch", "torchvision", "transformers", "numpy", "pydantic", "onnxruntime"}
+
+
+def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [str(word) for word in command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, *PROJECTS)
+    return folder
+
+
+def test_a_wheel_holds_its_package_and_its_license_and_no_tests(wheels: Path) -> None:
+    found = {}
+    for wheel in wheels.glob("*.whl"):
+        names = zipfile.ZipFile(wheel).namelist()
+        found[wheel.name.split("-")[0]] = names
+        assert any(name.endswith("licenses/LICENSE") for name in names), wheel.name
+        assert any(name.endswith("py.typed") for name in names), wheel.name
+        assert not [name for name in names if "/tests/" in name or name.startswith("tests/")]
+    assert len(found) == len(PROJECTS)
+    assert "torchinf_core/testing/hub.py" in found["torchinf"]
+
+
+def test_versions_and_ranges_are_held_together() -> None:
+    major, minor, _ = (int(part) for part in __version__.split("."))
+    window = f">={major}.{minor},<{major}.{minor + 1}"
+    root, *plugins = [
+        tomllib.loads((path / "pyproject.toml").read_text())["project"] for path in PROJECTS
+    ]
+    extras = root["optional-dependencies"]
+    for plugin in plugins:
+        extra = plugin["name"].removeprefix("torchinf-")
+        assert plugin["version"] == __version__
+        assert f"torchinf{window}" in plugin["dependencies"]
+        assert f"{plugin['name']}{window}" in extras[extra]
+        assert extra in extras["all"][0]
+
+
+@pytest.mark.timeout(600)
+def test_core_and_url_go_into_an_empty_environment_and_bring_no_framework(
+    wheels: Path, tmp_path: Path
+) -> None:
+    run(sys.executable, "-m", "venv", tmp_path / "venv")
+    python = tmp_path / "venv/bin/python"
+    run(python, "-m", "pip", "install", "-q", "--find-links", wheels, "torchinf[url]")
+    listed = run(python, "-m", "pip", "list", "--format", "json").stdout
+    installed = {entry["name"].lower() for entry in json.loads(listed)}
+    assert {"torchinf", "torchinf-url"} <= installed
+    assert not installed & HEAVY
+    torchinf = tmp_path / "venv/bin/torchinf"
+    with Hub() as hub:
+        url = hub.add("/model.bin", b"weights")
+        store = {"TORCHINF_CACHE_DIR": str(tmp_path / "store")}
+        path = run(torchinf, "download", url, "--quiet", **store).stdout.strip()
+    assert Path(path).read_bytes() == b"weights"
+    states = json.loads(run(torchinf, "plugins", "--json", **store).stdout)
+    assert "torchinf[torchvision]" in json.dumps(states)
