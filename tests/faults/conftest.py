@@ -18,6 +18,7 @@ from types import ModuleType
 
 import pytest
 
+EXIT = "sys.exit(__main__.main())"
 HERE = Path(__file__).parent
 PUBLISHER = HERE / "publisher.py"
 DEPTH = float(os.environ.get("TORCHINF_FAULTS", "1"))
@@ -142,3 +143,52 @@ def mounts(as_root: None, tmp_path: Path) -> Iterator[Callable[..., Path]]:
     yield mount
     for target in reversed(mounted):
         subprocess.run(["umount", "--lazy", str(target)], capture_output=True)
+
+
+class Cli:
+    """The command line in processes of its own, on one store."""
+
+    def __init__(self, store: Path, home: Path) -> None:
+        self.store = store
+        path = os.pathsep.join(part for part in sys.path if part)
+        self.env = {
+            **{key: value for key, value in os.environ.items() if "TORCHINF" not in key},
+            "PYTHONPATH": path,
+            "HOME": str(home),
+            "TORCHINF_CACHE_DIR": str(store),
+        }
+
+    def command(self, *words: object, patch: str = "") -> list[str]:
+        """The command; ``patch`` is Python that runs before it."""
+        start = ["-m", "torchinf_core"]
+        if patch:
+            start = ["-c", f"{patch}\nimport sys\nfrom torchinf_core import __main__\n{EXIT}"]
+        return [sys.executable, *start, *map(str, words)]
+
+    def __call__(
+        self, *words: object, prefix: tuple[str, ...] = (), patch: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return run([*prefix, *self.command(*words, patch=patch)], check=False, env=self.env)
+
+    def start(self, *words: object, patch: str = "") -> subprocess.Popen[str]:
+        """Start it; nothing is left behind if the test reads it to its end."""
+        return subprocess.Popen(
+            self.command(*words, patch=patch),
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def make_cli(tmp_path: Path) -> Callable[[Path], Cli]:
+    """The command line on a given store."""
+    return lambda store: Cli(store, tmp_path)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line on a store of the test."""
+    return Cli(tmp_path / "store", tmp_path)

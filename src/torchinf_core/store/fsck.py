@@ -76,11 +76,11 @@ def _look_at_layout(layout: Layout) -> Iterator[Problem]:
     message = "is missing"
     try:
         known = check_version(layout)
+        if not known and not any(records.scan(layout.path("records"), RECORD_SUFFIX)):
+            return  # not a store yet, or one that was not finished
     except UnknownLayoutError:
         known, message = False, "does not say which layout the store has"
     missing = [name for name in DIRECTORIES if not os.path.isdir(layout.path(name))]
-    if not known and missing == list(DIRECTORIES):
-        return  # a directory that is not a store yet
     for name in missing:
         yield Problem("layout", layout.path(name), "is missing")
     if not known:
