@@ -13,11 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torchinf_core.by_source import BySource
 from torchinf_core.errors import NotCachedError, UsageError
 from torchinf_core.registry import Registry
 from torchinf_core.settings import Settings, load_settings
 from torchinf_core.store import Store
-from torchinf_core.types import Event, Json, ModelInfo, Plan, Record
+from torchinf_core.types import Event, Json, ModelInfo, Plan, Record, RemoteFile
 from torchinf_core.warm import request_key
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 OnEvent = Callable[[Event], None]
 
 
-class ModelDownloader:
+class ModelDownloader(BySource):
     """Downloads models into one store and answers questions about them.
 
     Args:
@@ -145,27 +146,29 @@ class ModelDownloader:
         """The exact files a download would bring; fetches no weights."""
         return self.preview(source, model_id, **asked).plan
 
-    def download_torchvision_model(
-        self,
-        model_name: str,
-        pretrained: bool = True,
-        custom_name: str | None = None,
-        **more: Any,
+    def add_files(
+        self, name: str, files: Sequence[RemoteFile], *, on_event: OnEvent | None = None
     ) -> tuple[Path, ModelInfo]:
-        """``download("torchvision", model_name)`` under the name ``custom_name``."""
-        return self.download(
-            "torchvision", model_name, name=custom_name, pretrained=pretrained, **more
-        )
+        """Fetch further files into a stored model, verified; they belong to it from then on.
 
-    def download_from_url(
-        self,
-        url: str,
-        model_name: str | None = None,
-        expected_hash: str | None = None,
-        **more: Any,
-    ) -> tuple[Path, ModelInfo]:
-        """``download("url", url)``; ``expected_hash`` is a sha256 in hex."""
-        return self.download("url", url, name=model_name, sha256=expected_hash, **more)
+        Args:
+            name: of the model.
+            files: where they come from, and their paths in the model.
+            on_event: called for each step, also from other threads.
+
+        Returns:
+            The model's directory, another one than before, and what is known of it.
+
+        Raises:
+            NotCachedError: the store has no such model.
+            UsageError: the model has other content at one of the paths.
+            TorchinfError: as for a download; the model is as before then.
+        """
+        from torchinf_core.download.adding import add_files
+        from torchinf_core.download.job import ignore
+
+        outcome = add_files(self.get_record(name), files, self.settings, on_event or ignore)
+        return outcome.path, self._info(outcome.record, outcome.path)
 
     def is_model_cached(self, name: str) -> bool:
         """True when the store has the model and its files look as recorded."""

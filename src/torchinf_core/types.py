@@ -102,6 +102,8 @@ class RemoteFile:
         local: absolute paths of this machine that may hold the same bytes, such
             as another tool's cache; looked at before the URLs, and only where a
             sha256 or git_sha1 proves them.
+        observed: True when the plugin took the sha256 from bytes that it fetched
+            itself, and the source stated none.
     """
 
     path: str
@@ -116,6 +118,7 @@ class RemoteFile:
     strip: int = 0
     approximate_size: int | None = None
     local: tuple[str, ...] = ()
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

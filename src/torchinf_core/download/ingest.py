@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from torchinf_core import transfer
 from torchinf_core.download.job import Resolved
-from torchinf_core.errors import OfflineError, PluginContractError
+from torchinf_core.errors import FormatError, OfflineError, PluginContractError
 from torchinf_core.plugins import Plugins
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings
@@ -20,6 +20,7 @@ from torchinf_core.store import Store
 from torchinf_core.transfer.partial import partial_key
 from torchinf_core.types import Event, Plan, RemoteFile, StoredFile, Trust
 from torchinf_core.verify import (
+    Sniffed,
     archives,
     check_digests,
     check_path,
@@ -124,7 +125,14 @@ def ingest(
     paths = {entry.path for entry in files}
     looked_at, absent = [], list[str]()
     for entry in files:
-        sniffed = sniff(store.blob(entry.sha256), entry.path)
+        try:
+            sniffed = sniff(store.blob(entry.sha256), entry.path)
+        except FormatError as error:
+            if not (plan.trust is Trust.CODE and entry.url is None):
+                raise
+            # A repository's archive holds what its tests need: broken files, pointers to others.
+            absent.append(f"{error}; it is kept as a file of the repository")
+            sniffed = Sniffed(None, Trust.CODE)
         level = max(level, sniffed.trust)
         folder = PurePosixPath(entry.path).parent
         absent += [

@@ -8,7 +8,7 @@ from dataclasses import replace
 from torchinf_core.download.job import Job, Outcome
 from torchinf_core.download.publish import fetch_and_publish
 from torchinf_core.download.resolve import resolve
-from torchinf_core.download.sameness import with_recorded_digests
+from torchinf_core.download.sameness import with_added_files, with_recorded_digests
 from torchinf_core.errors import TorchinfError
 from torchinf_core.refs import URL_SCHEMES
 from torchinf_core.types import ModelRef, Record
@@ -42,7 +42,8 @@ def repair(job: Job, record: Record) -> Outcome:
     _log.warning("%s of %r is damaged or missing; fetching it again", listed, record.name)
     try:
         found = resolve(job, _same_revision(job.request.ref, record))
-        plan = with_recorded_digests(found.plan, record, changed_ok=False)
+        plan = with_added_files(found.plan, record)
+        plan = with_recorded_digests(plan, record, changed_ok=False)
         found = replace(
             found, plan=plan, name=record.name, existing=record, same_ref=True, strict=record
         )

@@ -49,16 +49,22 @@ def resolve(job: Job, ref: ModelRef) -> Resolved:
     job.on_event(Event("resolved", total=plan.size, message=name))
     existing = job.registry.find(name)
     word = source_word(source)
+    same_ref = existing is not None and sameness.same_request(plan, word, existing)
+    stated = frozenset(
+        file.path
+        for file in plan.files
+        if (file.sha256 and not file.observed) or file.git_sha1 or file.sha256_prefix
+    )
+    if existing is not None and same_ref and plan.revision == existing.revision:
+        plan = sameness.with_added_files(plan, existing)
     return Resolved(
         plan=plan,
         name=name,
         source=word,
         plugins=plugins,
         existing=existing,
-        same_ref=existing is not None and sameness.same_request(plan, word, existing),
-        published=frozenset(
-            file.path for file in plan.files if file.sha256 or file.git_sha1 or file.sha256_prefix
-        ),
+        same_ref=same_ref,
+        published=stated,
     )
 
 

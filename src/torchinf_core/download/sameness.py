@@ -31,15 +31,15 @@ def same_content(plan: Plan, record: Record) -> bool | None:
     Only content counts here: digests and sizes; with neither, an equal address
     together with an equal validator.
     """
-    if any(file.unpack for file in plan.files):
-        known = record.metadata.get(ARCHIVES)
-        if not isinstance(known, list):
-            return False
-        return True if known == archive_marks(plan) and None not in known else None
-    stored = {file.path: file for file in record.files}
-    if stored.keys() != {file.path for file in plan.files}:
+    unpacked = any(file.unpack for file in plan.files)
+    # Of what came out of an archive nobody keeps the address.
+    stored = {file.path: file for file in record.files if file.url or not unpacked}
+    plain = [file for file in plan.files if not file.unpack]
+    if stored.keys() != {file.path for file in plain}:
         return False
-    answers = [_same_file(file, stored[file.path]) for file in plan.files]
+    answers = [_same_file(file, stored[file.path]) for file in plain]
+    if unpacked:
+        answers.append(_same_archives(plan, record))
     if False in answers:
         return False
     return None if None in answers else True
@@ -47,6 +47,33 @@ def same_content(plan: Plan, record: Record) -> bool | None:
 
 ARCHIVES = "archives"
 """Key of a record's metadata: what is known of the archives its files came from."""
+ADDED = "added"
+"""Key of a record's metadata: paths of files that were added after the download."""
+
+
+def _same_archives(plan: Plan, record: Record) -> bool | None:
+    known = record.metadata.get(ARCHIVES)
+    if not isinstance(known, list):
+        return False
+    # One archive may hold many models, told apart by what they are called there.
+    same_model = record.model_id == redact(plan.ref.locator)
+    return True if same_model and known == archive_marks(plan) and None not in known else None
+
+
+def with_added_files(plan: Plan, record: Record) -> Plan:
+    """The plan and what was added to its record later, which belongs to the model too."""
+    paths = record.metadata.get(ADDED)
+    if not isinstance(paths, list):
+        return plan
+    planned = {file.path for file in plan.files}
+    added = tuple(
+        RemoteFile(file.path, file.url, size=file.size, sha256=file.sha256)
+        for file in record.files
+        if file.path in paths and file.path not in planned and file.url
+    )
+    return replace(
+        plan, files=(*plan.files, *added), metadata={**plan.metadata, ADDED: list(paths)}
+    )
 
 
 def archive_marks(plan: Plan) -> list[str | None]:
