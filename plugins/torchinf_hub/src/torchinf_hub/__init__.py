@@ -14,9 +14,11 @@ from torchinf_core.hookspecs import hookimpl
 from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
+    import typer
+
     from torchinf_core.host import Host
 
-__all__ = ["resolve", "search", "sources"]
+__all__ = ["commands", "resolve", "search", "sources"]
 
 
 @hookimpl
@@ -66,3 +68,11 @@ def search(scheme: str, pattern: str, host: Host) -> Iterable[SearchHit]:
     from torchinf_hub.searching import find
 
     return find(scheme, pattern, host)
+
+
+@hookimpl
+def commands(app: typer.Typer) -> None:
+    """``torchinf hub capture NAME``."""
+    from torchinf_hub.commands import capture_command
+
+    app.command("capture")(capture_command)
