@@ -110,8 +110,8 @@ def _by_prefix(place: GitHub, text: str, offered: Advertisement) -> Chosen:
 
 
 def _listing(place: GitHub, offered: Advertisement) -> str:
-    names = [*offered.branches, *offered.tags]
-    near = difflib.get_close_matches(place.ref or "", names, n=3)
+    names = list(dict.fromkeys((*offered.branches, *offered.tags)))
+    near = difflib.get_close_matches(place.ref or "", names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
     shown = ", ".join(names[:8])

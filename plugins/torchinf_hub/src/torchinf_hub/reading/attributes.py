@@ -38,6 +38,8 @@ def attribute(run: Run, value: Value, name: str) -> Value:
             # torchvision's enumerations hand such questions on to what they hold.
             return attribute(run, held, name)
         return found
+    if isinstance(value, Class) and name == "__name__":
+        return value.node.name
     if isinstance(value, Class):
         return _method(of_class(run, value, name), value, None)
     return UNKNOWN
