@@ -20,7 +20,7 @@ from torchinf_core.types import Record
 from torchinf_core.warm import model_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torchinf_core.store import Store
 
@@ -118,6 +118,32 @@ class Registry:
         """
         self._write(record, new=False)
 
+    def amend(self, record: Record, change: Callable[[Record], Record]) -> Record:
+        """Change what is said about a model while its content stays.
+
+        Args:
+            record: of the model, as it was seen.
+            change: makes the new record of the one that is there now, which may
+                say more than ``record`` did; nothing is written if they are equal.
+
+        Returns:
+            The record that is there now.
+
+        Raises:
+            NotCachedError: the model was removed, or has another content by now.
+            StoreError: as for :meth:`put`.
+        """
+        with self.store.lease(), self.store.naming(record.name):
+            now = self.get(record.name)
+            if now.generation != record.generation:
+                raise NotCachedError(
+                    f"the content of {record.name!r} was replaced meanwhile", hint="try again"
+                )
+            changed = change(now)
+            if changed != now:
+                self.put(changed)
+        return changed
+
     def remove(self, name: str) -> Record:
         """Forget a model, and free what only it used.
 
@@ -127,12 +153,13 @@ class Registry:
         Raises:
             NotCachedError, StoreError: as for :meth:`get`.
         """
-        record = self.get(name)
-        path = self._layout.record(name)
-        with translated(path):
-            if not remove_file(path):
-                raise NotCachedError(f"the store has no model {name!r}", hint=self._near(name))
-            self._forget_request(record)
+        with self.store.naming(name):
+            record = self.get(name)
+            path = self._layout.record(name)
+            with translated(path):
+                if not remove_file(path):
+                    raise NotCachedError(f"the store has no model {name!r}", hint=self._near(name))
+                self._forget_request(record)
         self.store.reclaim(record)
         return record
 
@@ -145,11 +172,12 @@ class Registry:
             UsageError: ``new`` is not a name.
             StoreError: as for :meth:`put`; the model has its old name.
         """
-        with self.store.lease():
+        _check_name(new)
+        if old == new:
+            return self.get(old)
+        first, second = sorted((old, new))  # so that two renames can't wait for each other
+        with self.store.lease(), self.store.naming(first), self.store.naming(second):
             record = self.get(old)
-            if old == new:
-                return record
-            _check_name(new)
             if os.path.lexists(self._layout.record(new)):
                 raise _taken(new)
             files = self.store.materialise(new, record.files)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
 
 import pytest
 
 from torchinf_core import records
-from torchinf_core.errors import NameTakenError, NotCachedError, StoreError, UsageError
+from torchinf_core.errors import BusyError, NameTakenError, NotCachedError, StoreError, UsageError
 
 
 def test_what_was_put_is_what_one_gets(shelf):
@@ -167,3 +168,52 @@ def test_what_could_not_be_read_back_is_not_written(shelf, metadata):
     with pytest.raises(StoreError, match="can't be written"):
         shelf.registry.put(shelf.record("m", {"m": b"1"}, metadata=metadata))
     assert shelf.registry.get("m").metadata == {}
+
+
+def test_a_change_is_made_to_the_record_that_is_there_now(shelf):
+    seen = shelf.add("m", {"m": b"1"})
+    shelf.registry.put(replace(seen, tags=("other",)))
+    changed = shelf.registry.amend(seen, lambda now: replace(now, description="better"))
+    assert (changed.tags, changed.description) == (("other",), "better")
+    assert shelf.registry.get("m") == changed
+
+
+def test_changes_of_many_at_once_are_all_kept(shelf):
+    seen = shelf.add("m", {"m": b"1"})
+
+    def work(who: int) -> None:
+        for number in range(10):
+            tag = f"{who}-{number}"
+            shelf.registry.amend(seen, lambda now, tag=tag: replace(now, tags=(*now.tags, tag)))
+
+    threads = [threading.Thread(target=work, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shelf.registry.get("m").tags) == 40
+
+
+def test_a_change_brings_back_neither_a_removed_model_nor_its_former_content(shelf):
+    seen = shelf.add("m", {"m": b"1"})
+    shelf.add("m", {"m": b"2"})
+    with pytest.raises(NotCachedError, match="replaced"):
+        shelf.registry.amend(seen, lambda now: replace(now, task="x"))
+    assert shelf.content("m") == {"m": b"2"}
+    assert shelf.registry.get("m").task is None
+    shelf.registry.remove("m")
+    with pytest.raises(NotCachedError):
+        shelf.registry.amend(seen, lambda now: replace(now, task="x"))
+    assert shelf.registry.names() == []
+
+
+def test_a_name_is_removed_or_renamed_only_between_two_changes(shelf):
+    shelf.add("m", {"m": b"1"})
+    shelf.store.lock_timeout = 0
+    with shelf.store.naming("m"):
+        with pytest.raises(BusyError, match="'m'"):
+            shelf.registry.remove("m")
+        for old, new in (("m", "n"), ("n", "m")):
+            with pytest.raises(BusyError):
+                shelf.registry.rename(old, new)
+    assert shelf.registry.names() == ["m"]

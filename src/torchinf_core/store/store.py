@@ -86,6 +86,19 @@ class Store:
             waiting=waiting,
         )
 
+    def naming(self, name: str) -> AbstractContextManager[None]:
+        """Let one process at a time change what a name stands for.
+
+        Raises:
+            BusyError: on entering, after ``lock_timeout`` seconds.
+        """
+        return locks.hold(
+            self.layout.lock(f"name:{name}"),
+            shared=False,
+            timeout=self.lock_timeout,
+            what=f"the name {name[:80]!r} is being changed",
+        )
+
     def partial(self, key: str) -> Path:
         """Path of an unfinished download."""
         return Path(self.layout.path("partial"), check_key(key) + ".part")
