@@ -215,6 +215,7 @@ def _code(place: Place, snapshot: Snapshot, host: Host) -> list[RemoteFile]:
             unpack=True,
             strip=1,
             local=(str(archive.path),),
+            observed=True,
         )
     ]
 
