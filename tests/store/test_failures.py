@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from dataclasses import replace
 
@@ -178,6 +179,66 @@ def test_a_blob_has_its_name_only_after_its_caller_made_it_durable_and_then_dura
         shelf.store.add_blob(part, digest)
     order = [name for name in failing.log if name in ("rename", "fsync", "fchmod")]
     assert order[-4:] == ["rename", "fchmod", "fsync", "fsync"]
+
+
+def staged(shelf, folder, contents):
+    """Files as an unpacked archive leaves them, with their digests."""
+    files = []
+    for index, content in enumerate(contents):
+        (folder / str(index)).write_bytes(content)
+        files.append((folder / str(index), hashlib.sha256(content).hexdigest()))
+    return files
+
+
+@pytest.mark.parametrize("how", [{"error": errno.EIO}, {"crash": True}], ids=["error", "crash"])
+def test_many_blobs_are_added_whole_or_not_at_all(make_shelf, failing, tmp_path, how):
+    contents = [b"one", b"two", b"one", OLD["model.bin"], b""]
+    digests = {content: hashlib.sha256(content).hexdigest() for content in contents}
+
+    def action(shelf):
+        with failing_off(failing):
+            folder = shelf.store.staging()
+            where = folder.__enter__()
+            files = staged(shelf, where, contents)
+        try:
+            shelf.store.add_blobs(files)
+        finally:
+            with failing_off(failing):
+                folder.__exit__(None, None, None)
+
+    for number, shelf, outcome in steps(make_shelf, failing, tmp_path, action, **how):
+        there = {c for c in contents if shelf.store.has_blob(digests[c], len(c))}
+        assert all(shelf.store.blob(digests[c]).read_bytes() == c for c in there), number
+        assert shelf.damage() == [], number
+        if outcome is None:
+            assert there == set(contents), number
+        elif "error" in how:
+            assert isinstance(outcome, StoreError), number
+            assert there == {OLD["model.bin"]}, number
+
+
+def test_many_blobs_are_synced_before_their_rename_and_their_directories_after(shelf, failing):
+    shelf.store.prepare()
+    with shelf.store.staging() as folder:
+        files = staged(shelf, folder, [b"one", b"two", b"three"])
+        with failing.at_call(0):
+            shelf.store.add_blobs(files)
+    order = [name for name in failing.log if name in ("rename", "fsync")]
+    assert order[:3] == ["fsync"] * 3
+    last = len(order) - order[::-1].index("rename")
+    assert order[last:].count("fsync") == 4
+    assert all(shelf.store.blob(digest).stat().st_mode & 0o777 == 0o444 for _, digest in files)
+
+
+def test_a_damaged_blob_makes_way_for_a_whole_one_of_many(shelf):
+    shelf.store.prepare()
+    digest = shelf.blob(b"one")
+    shelf.store.blob(digest).chmod(0o644)
+    shelf.store.blob(digest).write_bytes(b"damaged")
+    with shelf.store.staging() as folder:
+        shelf.store.add_blobs(staged(shelf, folder, [b"one"]))
+    assert shelf.store.blob(digest).read_bytes() == b"one"
+    shelf.store.add_blobs([])
 
 
 def test_a_record_is_synced_before_its_rename_and_its_directory_after(shelf, failing):

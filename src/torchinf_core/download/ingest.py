@@ -261,10 +261,9 @@ def _regular_files(root: Path, plan: Plan) -> set[str]:
     return found
 
 
-def _into_blob(path: Path, store: Store, file: RemoteFile | None) -> tuple[str, int]:
+def _into_blob(path: Path, store: Store, file: RemoteFile) -> tuple[str, int]:
     sha256, size = hash_file(path)
-    if file is not None:
-        check_digests(file, sha256, size, hash_git_blob(path) if file.git_sha1 else None)
+    check_digests(file, sha256, size, hash_git_blob(path) if file.git_sha1 else None)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -277,14 +276,15 @@ def _into_blob(path: Path, store: Store, file: RemoteFile | None) -> tuple[str, 
 def _unpack(item: _Have, store: Store, settings: Settings) -> list[StoredFile]:
     """The members of an archive as blobs; the archive itself is left to gc."""
     base = PurePosixPath(item.file.path).parent
-    files = []
+    files = list[StoredFile]()
     with store.staging() as into:
         members = archives.unpack(
             store.blob(item.sha256), into, strip=item.file.strip, max_bytes=settings.max_bytes
         )
-        for member in members:
-            sha256, size = _into_blob(into / member, store, None)
+        hashed = [(into / member, *hash_file(into / member)) for member in members]
+        for member, (_, sha256, size) in zip(members, hashed, strict=True):
             files.append(StoredFile(check_path((base / member).as_posix()), size, sha256))
+        store.add_blobs([(path, sha256) for path, sha256, _ in hashed])
     return files
 
 

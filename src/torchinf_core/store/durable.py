@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from torchinf_core.errors import StoreError, TorchinfError, from_os_error
@@ -53,17 +53,35 @@ def sync_directory(path: str) -> None:
         os.close(fd)
 
 
+def sync_file(path: str) -> None:
+    """Make the content of a file durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def make_directory(path: str) -> None:
     """Make a directory whose parent exists, durably; fine if it is there."""
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            raise NotADirectoryError(
-                errno.ENOTDIR, "is in the way of a directory of the store", path
-            ) from None
-        return
-    sync_directory(os.path.dirname(path))
+    make_directories([path])
+
+
+def make_directories(paths: Sequence[str]) -> None:
+    """Make directories whose parents exist, durably; fine if they are there."""
+    parents = set()
+    for path in paths:
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                raise NotADirectoryError(
+                    errno.ENOTDIR, "is in the way of a directory of the store", path
+                ) from None
+        else:
+            parents.add(os.path.dirname(path))
+    for parent in parents:
+        sync_directory(parent)
 
 
 def open_scratch(layout: Layout, suffix: str) -> tuple[int, str]:

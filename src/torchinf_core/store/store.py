@@ -166,6 +166,21 @@ class Store:
         with durable.translated(str(file)):
             return Path(blobs.add_blob(self.layout, str(file), sha256))
 
+    def add_blobs(self, files: Sequence[tuple[Path, str]]) -> None:
+        """Move many files in place as blobs, in a fraction of the time that one by one takes.
+
+        Args:
+            files: complete and hashed, in the store's file system, with their
+                sha256; gone afterwards.  They need not be synced.
+
+        Raises:
+            StoreError: none of them has been added then.
+        """
+        from torchinf_core.store import blobs
+
+        with durable.translated(self.layout.root):
+            blobs.add_blobs(self.layout, [(str(file), sha256) for file, sha256 in files])
+
     def quarantine(self, sha256: str) -> None:
         """Set a corrupt blob aside; every model that shares it fails its check then."""
         from torchinf_core.store import blobs
