@@ -26,6 +26,26 @@ class Downloads(Protocol):
 class BySource:
     """One method for each source that the first users called by name."""
 
+    def download_huggingface_model(
+        self: Downloads,
+        model_id: str,
+        task: str | None = None,
+        revision: str | None = None,
+        custom_name: str | None = None,
+        **more: Any,
+    ) -> tuple[Path, ModelInfo]:
+        """``download("huggingface", model_id)``, at a revision and under a name.
+
+        Args:
+            model_id: ``org/name``, ``name``, or either with a path in it.
+            task: label of the record, such as ``"text-classification"``.
+            revision: branch, tag, commit or ``refs/pr/N``; default: the main branch.
+            custom_name: name in the store; default: the repository's.
+            more: as for :meth:`ModelDownloader.download`, such as ``variant="fp16"``.
+        """
+        at = f"@{revision}" if revision else ""
+        return self.download("huggingface", model_id + at, name=custom_name, task=task, **more)
+
     def download_pytorch_hub_model(
         self: Downloads,
         repo_or_dir: str,

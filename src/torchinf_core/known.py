@@ -29,6 +29,7 @@ class FirstParty:
 
 
 FIRST_PARTY = (
+    FirstParty("hf", ("hf", "huggingface"), "Models of the Hugging Face hub"),
     FirstParty("hub", ("hub", "pytorch_hub"), "Repositories of PyTorch Hub"),
     FirstParty("torchvision", ("torchvision",), "Models and weights of torchvision"),
     FirstParty("url", ("https", "http", "file"), "Files by URL or path"),
