@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from torchinf_core import ModelDownloader, RemoteFile
+from torchinf_core.download.adding import add_files
 from torchinf_core.errors import (
     IntegrityError,
     ModelNotFoundError,
@@ -79,6 +80,24 @@ def test_a_path_of_the_model_can_not_get_other_content(zoo, get, hub, downloader
     downloader.add_files("tiny", [RemoteFile("a.bin", hub.add("/same", b"1"))])
     with pytest.raises(UsageError, match=r"a\.bin with other content"):
         downloader.add_files("tiny", [RemoteFile("a.bin", hub.add("/other", b"2"))])
+
+
+def test_two_that_add_at_once_both_have_added_and_a_replaced_model_gets_nothing(
+    zoo, get, hub, settings, downloader, extra
+) -> None:
+    zoo.add("tiny", {"a.bin": b"1"})
+    seen = get("zoo:tiny").record
+    other = RemoteFile("b.bin", hub.add("/b", b"b"))
+
+    add_files(seen, [extra], settings, lambda _: None)
+    both = add_files(seen, [other], settings, lambda _: None)
+
+    assert [file.path for file in both.record.files] == ["a.bin", "b.bin", "weights/extra.bin"]
+    zoo.add("tiny", {"a.bin": b"2"}, revision="2")
+    after = get("zoo:tiny", update=True).record
+    with pytest.raises(NotCachedError, match="replaced"):
+        add_files(seen, [other], settings, lambda _: None)
+    assert downloader.get_record("tiny") == after
 
 
 def test_offline_mode_adds_nothing(zoo, get, hub, settings, extra) -> None:

@@ -7,14 +7,13 @@ and removed with the model.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torchinf_core.download.ingest import Ingested, ingest, room
 from torchinf_core.download.job import Outcome, Resolved, timestamp
 from torchinf_core.download.sameness import ADDED
-from torchinf_core.errors import UsageError
+from torchinf_core.errors import NotCachedError, UsageError
 from torchinf_core.plugins import load_plugins
 from torchinf_core.refs import parse_ref
 from torchinf_core.registry import Registry
@@ -44,6 +43,7 @@ def add_files(
 
     Raises:
         UsageError: the model has other content at one of the paths.
+        NotCachedError: it was removed or replaced meanwhile.
         TorchinfError: as for a download; the model is as before then.
     """
     store = Store(settings.cache_dir, lock_timeout=settings.lock_timeout)
@@ -56,8 +56,8 @@ def add_files(
     store.check_space(room(plan, store))
     with store.lease():
         ingested = ingest(found, store, settings, on_event)
-        with store.single_flight(hashlib.sha256(b"name:" + record.name.encode()).hexdigest()):
-            merged = _merged(registry.get(record.name), ingested)
+        with store.naming(record.name):
+            merged = _merged(record, registry.get(record.name), ingested)
             merged = replace(merged, files=store.materialise(merged.name, merged.files))
             registry.put(merged)
     on_event(Event("done", done=merged.size, total=merged.size))
@@ -65,8 +65,14 @@ def add_files(
     return Outcome(merged, path, False, ingested.notes, ingested.fetched)
 
 
-def _merged(record: Record, ingested: Ingested) -> Record:
+def _merged(seen: Record, record: Record, ingested: Ingested) -> Record:
+    """The record that is there now, which may have got further files since it was seen."""
     files = {file.path: file for file in record.files}
+    for file in seen.files:
+        if file.path not in files or files[file.path].sha256 != file.sha256:
+            raise NotCachedError(
+                f"the content of {record.name!r} was replaced meanwhile", hint="try again"
+            )
     for file in ingested.files:
         if files.setdefault(file.path, file).sha256 != file.sha256:
             raise UsageError(f"{record.name!r} has a file {file.path} with other content")
