@@ -263,10 +263,13 @@ class ModelDownloader(BySource):
                 raise UsageError(
                     f"{tag[:80]!r} can't be a tag: 1 to 64 printable characters, no comma"
                 )
-        tags = tuple(tag for tag in dict.fromkeys((*record.tags, *add)) if tag not in remove)
-        if tags != record.tags:
-            record = replace(record, tags=tags, updated=timestamp())
-            self.registry.put(record)
+
+        def retag(now: Record) -> Record:
+            tags = tuple(tag for tag in dict.fromkeys((*now.tags, *add)) if tag not in remove)
+            return now if tags == now.tags else replace(now, tags=tags, updated=timestamp())
+
+        if retag(record) != record:
+            record = self.registry.amend(record, retag)
         return self._info(record, self.store.model_path(record))
 
     def trust(self, name: str, *, revoke: bool = False) -> ModelInfo:
@@ -284,8 +287,8 @@ class ModelDownloader(BySource):
 
         record = self.get_record(name)
         if revoke or record.trusted is None:
-            record = replace(record, trusted=None if revoke else decision("torchinf trust"))
-            self.registry.put(record)
+            trusted = None if revoke else decision("torchinf trust")
+            record = self.registry.amend(record, lambda now: replace(now, trusted=trusted))
         return self._info(record, self.store.model_path(record))
 
     def _find(self, name: str) -> Record | None:

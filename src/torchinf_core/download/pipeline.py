@@ -12,10 +12,12 @@ from dataclasses import replace
 
 from torchinf_core.download.job import Job, Outcome, Preview, decision, ignore, make_job, timestamp
 from torchinf_core.download.request import Request
+from torchinf_core.errors import NotCachedError
 from torchinf_core.settings import Settings
 from torchinf_core.types import Event, Record
 
 _log = logging.getLogger("torchinf.download")
+_TRIES = 10
 
 
 def download(
@@ -35,8 +37,18 @@ def download(
         TorchinfError: see each class; nothing is published then.
     """
     job = make_job(request, settings, on_event or ignore)
-    if not request.update:
-        record = job.registry.by_request(request.key)
+    for _ in range(_TRIES):
+        try:
+            return _download(job)
+        except NotCachedError as error:  # somebody removed or replaced what was just here
+            _log.debug("%s; starting over", error)
+            gone = error
+    raise gone
+
+
+def _download(job: Job) -> Outcome:
+    if not job.request.update:
+        record = job.registry.by_request(job.request.key)
         if record is not None:
             return _known(job, record)
     started = time.perf_counter()
@@ -93,9 +105,8 @@ def _obtain(job: Job) -> Outcome:
         if outcome is not None:
             return outcome
         existing = job.registry.get(found.name)
-    if existing.request_key != job.request.key:
-        existing = replace(existing, request_key=job.request.key)
-        job.registry.put(existing)
+    key = job.request.key
+    existing = job.registry.amend(existing, lambda now: replace(now, request_key=key))
     outcome = _known(job, existing)
     current = (f"{existing.name!r} is up to date",) if job.request.update else ()
     return replace(outcome, notes=(*found.plan.notes, *current, *outcome.notes))
@@ -104,16 +115,15 @@ def _obtain(job: Job) -> Outcome:
 def _label(job: Job, record: Record) -> Record:
     """The record with the labels the caller gave; they never change what is downloaded."""
     request = job.request
-    labelled = replace(
-        record,
-        task=request.task or record.task,
-        description=request.description or record.description,
-        tags=tuple(dict.fromkeys((*record.tags, *request.tags))),
-    )
-    if request.trust and record.trusted is None:
-        labelled = replace(labelled, trusted=decision("--trust"))
-    if labelled == record:
-        return record
-    labelled = replace(labelled, updated=timestamp())
-    job.registry.put(labelled)
-    return labelled
+
+    def label(now: Record) -> Record:
+        labelled = replace(
+            now,
+            task=request.task or now.task,
+            description=request.description or now.description,
+            tags=tuple(dict.fromkeys((*now.tags, *request.tags))),
+            trusted=now.trusted or (decision("--trust") if request.trust else None),
+        )
+        return now if labelled == now else replace(labelled, updated=timestamp())
+
+    return record if label(record) == record else job.registry.amend(record, label)

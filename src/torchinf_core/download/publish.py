@@ -45,7 +45,7 @@ def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outc
         ingested = ingest(found, store, job.settings, job.on_event, _intact(job, found.existing))
         sameness.check_recorded(ingested.files, found.strict)
         # Two contents may race for one name: the second must see the first.
-        with store.single_flight(hashlib.sha256(b"name:" + found.name.encode()).hexdigest()):
+        with store.naming(found.name):
             if _done_meanwhile(job, found) and not again:
                 return None
             record = _record(job, found, ingested)
