@@ -144,6 +144,15 @@ class Registry:
                 self.put(changed)
         return changed
 
+    def answers(self, key: str, record: Record) -> None:
+        """Let a further request be answered by a record, while that has the same content.
+
+        Raises:
+            StoreError: it can't be written.
+        """
+        with translated(self._layout.request(key)):
+            self._point(key, record)
+
     def remove(self, name: str) -> Record:
         """Forget a model, and free what only it used.
 
@@ -238,15 +247,15 @@ class Registry:
             raise StoreError(f"the record of {record.name!r} can't be written: {error}") from None
         with translated(path):
             if record.request_key:
-                self._point(record)
+                self._point(record.request_key, record)
             try:
                 write_file(self._layout, path, data, replace=not new)
             except FileExistsError:
                 raise _taken(record.name) from None
 
-    def _point(self, record: Record) -> None:
+    def _point(self, key: str, record: Record) -> None:
         """Before the record: a pointer to nothing is harmless, a missing one costs a resolve."""
-        path, data = self._layout.request(record.request_key), records.pointer(record)
+        path, data = self._layout.request(key), records.pointer(record)
         with suppress(OSError, ValueError):
             if records.read_bytes(path, records.MAX_POINTER) == data:
                 return

@@ -53,6 +53,21 @@ def test_hits_work_offline_and_nothing_else_does(zoo, get):
         get("zoo:tiny", offline=True, update=True)
 
 
+def test_the_revision_that_a_request_led_to_is_known_from_then_on(zoo, get):
+    zoo.add("tiny", OLD, revision="1")
+    first = get("menagerie:tiny")
+    zoo.add("tiny", NEW, revision="2")
+    seen = len(zoo.asked)
+
+    assert get("menagerie:tiny@1", offline=True).record == first.record
+    assert get("zoo:tiny@1", offline=True).record == first.record
+    assert len(zoo.asked) == seen
+    get("zoo:tiny", update=True)
+    assert get("zoo:tiny@2", offline=True).record.revision == "2"
+    with pytest.raises(OfflineError):
+        get("zoo:tiny@1", offline=True)
+
+
 def test_an_alias_of_the_source_finds_the_same_model(zoo, get):
     zoo.add("tiny", OLD)
     first = get("zoo:tiny")

@@ -11,7 +11,7 @@ from torchinf_core.download import sameness
 from torchinf_core.download.ingest import Ingested, ingest, room
 from torchinf_core.download.job import Job, Outcome, Resolved, decision, timestamp
 from torchinf_core.download.resolve import is_here
-from torchinf_core.refs import redact
+from torchinf_core.refs import URL_SCHEMES, redact
 from torchinf_core.store import generation
 from torchinf_core.types import Event, Plan, Record
 from torchinf_core.warm import request_key
@@ -51,6 +51,8 @@ def fetch_and_publish(job: Job, found: Resolved, *, again: bool = False) -> Outc
             record = _record(job, found, ingested)
             record = replace(record, files=store.materialise(record.name, record.files))
             job.registry.put(record)
+            for key in _pinned_keys(job, found):
+                job.registry.answers(key, record)
     job.on_event(Event("done", done=record.size, total=record.size))
     return Outcome(
         record,
@@ -80,6 +82,17 @@ def _with_twin(job: Job, found: Resolved) -> Plan:
     if twin is None or not sameness.same_request(found.plan, found.source, twin):
         return found.plan
     return sameness.with_recorded_digests(found.plan, twin, changed_ok=True)
+
+
+def _pinned_keys(job: Job, found: Resolved) -> set[str]:
+    """Keys of the same request at the revision it was resolved to, which can mean nothing else."""
+    request, revision = job.request, found.plan.revision
+    ref = request.ref
+    if revision in (None, ref.revision) or ref.scheme in (*URL_SCHEMES, "file"):
+        return set()
+    pinned = replace(ref, revision=revision)
+    refs = {str(replace(pinned, scheme=word)) for word in (ref.scheme, found.source)}
+    return {request_key(text, request.options, request.name) for text in refs}
 
 
 def _intact(job: Job, record: Record | None) -> frozenset[str]:
