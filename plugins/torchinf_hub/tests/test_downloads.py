@@ -327,3 +327,41 @@ def test_what_the_source_lacks_is_not_published(
     with pytest.raises(ModelNotFoundError, match=r"absent\.pth"):
         downloader.download("hub:ada/nets/net")
     assert downloader.list_available_models() == {}
+
+
+def test_the_python_of_the_readme_runs(
+    publish: Publish, downloader: ModelDownloader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    import re
+
+    publish("pytorch/vision", {"hubconf.py": "def resnet50(pretrained): return pretrained"})
+    monkeypatch.setenv("TORCHINF_CACHE_DIR", str(downloader.cache_dir))
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert names["model"] is True
+
+
+def test_the_commands_of_the_readme_are_understood() -> None:
+    import re
+    import shlex
+
+    import click
+
+    from torchinf_core.cli.app import build
+
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    lines = re.findall(r"^torchinf .*$", readme.split("```")[1], re.MULTILINE)
+    assert len(lines) == 9
+    for line in lines:
+        words = shlex.split(line, comments=True)[1:]
+        group = build()
+        assert isinstance(group, click.Group)
+        with group.make_context("torchinf", list(words)) as context:
+            name, found, rest = group.resolve_command(context, list(words))
+            while isinstance(found, click.Group):
+                name, found, rest = found.resolve_command(context, rest)
+            assert found is not None
+            found.make_context(name, list(rest), parent=context)
