@@ -157,13 +157,18 @@ def test_a_directory_is_taken_by_its_path(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/hubconf.py").write_text("def net(): 'Mine.'")
     (tmp_path / "mine/data.txt").write_text("1")
+    (tmp_path / "mine/broken.pth").write_text("no torch file")
     monkeypatch.chdir(tmp_path)
     offline = ModelDownloader(downloader.cache_dir, offline=True)
 
     path, info = offline.download("hub:./mine/net")
     again = offline.download_pytorch_hub_model("mine", "net", source="local")[0]
 
-    assert files_below(path) == {"data.txt": b"1", "hubconf.py": b"def net(): 'Mine.'"}
+    assert files_below(path) == {
+        "broken.pth": b"no torch file",
+        "data.txt": b"1",
+        "hubconf.py": b"def net(): 'Mine.'",
+    }
     assert again == path
     assert info.record.model_id == str(tmp_path / "mine/net")
     (tmp_path / "mine/data.txt").write_text("2")

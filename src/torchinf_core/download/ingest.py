@@ -128,9 +128,10 @@ def ingest(
         try:
             sniffed = sniff(store.blob(entry.sha256), entry.path)
         except FormatError as error:
-            if not (plan.trust is Trust.CODE and entry.url is None):
+            in_tree = entry.url is None or entry.url.startswith("file:")
+            if not (plan.trust is Trust.CODE and in_tree):
                 raise
-            # A repository's archive holds what its tests need: broken files, pointers to others.
+            # A tree of code holds what its tests need: broken files, pointers to others.
             absent.append(f"{error}; it is kept as a file of the repository")
             sniffed = Sniffed(None, Trust.CODE)
         level = max(level, sniffed.trust)

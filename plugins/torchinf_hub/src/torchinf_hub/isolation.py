@@ -60,6 +60,7 @@ class Namespace:
         self._digests = digests
         self._installed = _NEVER.union(installed)
         self._owned: dict[tuple[str, int], bool] = {}
+        self._seen_path: list[str] = []
         self._package = types.ModuleType(name)
         self._package.__path__ = [root]
         self.builtins = {**vars(builtins), "__import__": self._import}
@@ -151,6 +152,9 @@ class Namespace:
 
     def _follow_sys_path(self) -> None:
         """What the code appends to ``sys.path`` below its own root is a root of it, too."""
+        if sys.path == self._seen_path:
+            return
+        self._seen_path = list(sys.path)
         known = self._package.__path__
         known += [path for path in sys.path if path not in known and self._contains(path)]
 
