@@ -12,7 +12,7 @@ from torchinf_core.errors import ModelNotFoundError
 from torchinf_core.verify.paths import fold_path
 from torchinf_hf.choosing import notes
 from torchinf_hf.choosing.parts import Part, Role, read_path
-from torchinf_hf.choosing.weights import OTHER_FORMATS, Picked, formats_of, pick
+from torchinf_hf.choosing.weights import OTHER_FORMATS, Picked, formats_of, is_projector, pick
 from torchinf_hf.choosing.wish import Wish, matches
 from torchinf_hf.listing import Entry
 
@@ -134,7 +134,7 @@ def _nothing(entries: Sequence[Entry], wish: Wish, where: str) -> ModelNotFoundE
 def _no_variant(
     parts: Sequence[Part], picked: Picked, variant: str, where: str
 ) -> ModelNotFoundError:
-    weights = [part for part in parts if part.role is Role.WEIGHTS]
+    weights = [part for part in parts if part.role is Role.WEIGHTS and not is_projector(part)]
     names = sorted({part.variant for part in weights if part.format == picked.format} - {""})
     has = f"it has {', '.join(names)}" if names else "it has no variants"
     return ModelNotFoundError(

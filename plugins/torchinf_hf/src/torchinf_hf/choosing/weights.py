@@ -92,7 +92,7 @@ def _of_format(weights: Sequence[Part], picked: Picked, *, asked: bool) -> list[
 def _same_model(part: Part) -> str:
     """Equal for parts of one unit that hold the same weights, whatever their form."""
     if part.format == GGUF:
-        return "mmproj.gguf" if _is_projector(part) else f"{part.stem.lower()}.gguf"
+        return "mmproj.gguf" if is_projector(part) else f"{part.stem.lower()}.gguf"
     stem = part.stem.rpartition(".")[0] if part.stem.startswith("consolidated.") else part.stem
     return "model" if stem in _SAME else stem
 
@@ -114,7 +114,7 @@ def _one_variant(group: list[Part], wanted: str | None, picked: Picked) -> list[
     if chosen is None:
         chosen = min(names, key=lambda name: _variant_rank(name, group))
     others = tuple(name for name in names if name != chosen)
-    if others and not _is_projector(group[0]):
+    if others and not is_projector(group[0]):
         picked.variants.append((chosen, others))
     picked.left[OTHER_VARIANTS] += [part for part in group if part.variant != chosen]
     return [part for part in group if part.variant == chosen]
@@ -123,12 +123,13 @@ def _one_variant(group: list[Part], wanted: str | None, picked: Picked) -> list[
 def _variant_rank(name: str, group: list[Part]) -> tuple[int, str]:
     if group[0].format == GGUF:
         # A projector for pictures is used in half precision, with every quantisation.
-        half = _is_projector(group[0]) and name.lower() in ("f16", "fp16")
+        half = is_projector(group[0]) and name.lower() in ("f16", "fp16")
         return (0 if half else 1 + quants.rank(name)), name
     return (_VARIANTS.index(name) if name in _VARIANTS else len(_VARIANTS)), name
 
 
-def _is_projector(part: Part) -> bool:
+def is_projector(part: Part) -> bool:
+    """True for the part of a GGUF model that reads pictures or sounds."""
     return part.format == GGUF and "mmproj" in part.stem.lower()
 
 
