@@ -1,4 +1,4 @@
-"""Puts the interpreter's parts together, and keeps what code makes it do within bounds."""
+"""Puts the parts of the interpreter together; they need each other and import none upwards."""
 
 from __future__ import annotations
 
