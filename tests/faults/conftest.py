@@ -63,10 +63,11 @@ class Tracer:
     def __init__(self, calls: str) -> None:
         self.calls = calls
 
-    def points(self, command: list[str], path: Path) -> list[Point]:
+    def points(self, command: list[str], path: Path, **options) -> list[Point]:
         """Every call of the command that touches something below a path."""
         log = path.parent / "strace.log"
-        run(["strace", "-f", "-y", "-qq", "-o", str(log), "-e", f"trace={self.calls}", *command])
+        trace = ["strace", "-f", "-y", "-qq", "-o", str(log), "-e", f"trace={self.calls}"]
+        run([*trace, *command], **options)
         counts: dict[tuple[str, str], int] = {}
         found: dict[Point, None] = {}
         for line in log.read_text(errors="replace").splitlines():
@@ -80,7 +81,7 @@ class Tracer:
         return list(found)
 
     def inject(
-        self, command: list[str], point: Point, what: str
+        self, command: list[str], point: Point, what: str, **options
     ) -> subprocess.CompletedProcess[str]:
         """Run the command with ``signal=KILL`` or ``error=EIO`` at one call."""
         inject = f"inject={point.name}:{what}:when={point.ordinal}"
@@ -88,6 +89,7 @@ class Tracer:
             ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={point.name}", "-e", inject,
              *command],
             check=False,
+            **options,
         )  # fmt: skip
 
 
