@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -244,6 +245,7 @@ class _Transport(httpx.BaseTransport):
         self._settings = settings
         self._attempts = settings.retries if retries else 1
         self._pools: dict[tuple[bool, str | None], httpx.HTTPTransport] = {}
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = str(request.url)
@@ -277,15 +279,17 @@ class _Transport(httpx.BaseTransport):
     def _pool(self, url: str) -> httpx.HTTPTransport:
         proxy = proxy_for(url, self._settings)
         secure = url.startswith("https:") or bool(proxy and proxy.startswith("https:"))
-        pool = self._pools.get((secure, proxy))
-        if pool is None:
-            pool = httpx.HTTPTransport(
-                verify=tls_context(self._settings) if secure else False,
-                trust_env=False,
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-                proxy=_usable_proxy(proxy) if proxy else None,
-            )
-            self._pools[secure, proxy] = pool
+        # Of two made at once one would be lost, with connections that nobody closes.
+        with self._lock:
+            pool = self._pools.get((secure, proxy))
+            if pool is None:
+                pool = httpx.HTTPTransport(
+                    verify=tls_context(self._settings) if secure else False,
+                    trust_env=False,
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+                    proxy=_usable_proxy(proxy) if proxy else None,
+                )
+                self._pools[secure, proxy] = pool
         return pool
 
     def close(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -174,3 +176,29 @@ def test_a_request_goes_through_the_proxy(hub: Hub) -> None:
     with http.client(plain(proxy=hub.url("/").rstrip("/"), retries=1)) as client:
         client.get("http://nowhere.invalid/model")
     assert hub.connections == 1
+
+
+def test_threads_that_ask_at_once_share_one_pool(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = hub.add("/file", b"x")
+    made: list[httpx.HTTPTransport] = []
+    entered = threading.Barrier(4)
+
+    class Counted(httpx.HTTPTransport):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            made.append(self)
+
+    def proxy(*_: object) -> None:
+        entered.wait(5)
+
+    monkeypatch.setattr(httpx, "HTTPTransport", Counted)
+    monkeypatch.setattr(http, "proxy_for", proxy)
+    with http.client(plain()) as client:
+        threads = [threading.Thread(target=client.get, args=(url,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert len(made) == 1
+    assert len(hub.requests) == 4
