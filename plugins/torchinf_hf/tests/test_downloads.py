@@ -366,7 +366,7 @@ def test_killed_in_the_middle_little_is_sent_twice(
     tmp_path: Path, safetensors: Make, user: Path
 ) -> None:
     size = 24 << 20
-    with Hub(throttle=8e6, send_buffer=1 << 14) as hub:
+    with Hub(throttle=8e6, send_buffer=1 << 18) as hub:
         hf = HuggingFace(hub)
         repo = hf.add_repo("org/tiny", {"config.json": b"{}", LARGE: safetensors(1, size)})
         where = repo.source(LARGE)[1]
