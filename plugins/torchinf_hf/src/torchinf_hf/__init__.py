@@ -7,6 +7,7 @@ repository is run, and no framework is imported.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchinf_core.hookspecs import hookimpl
@@ -15,7 +16,7 @@ from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
 if TYPE_CHECKING:
     from torchinf_core.host import Host
 
-__all__ = ["resolve", "search", "sources", "token"]
+__all__ = ["fetch", "resolve", "search", "sources", "token"]
 
 
 @hookimpl
@@ -55,6 +56,14 @@ def resolve(ref: ModelRef, options: Mapping[str, Json], host: Host) -> Plan:
     from torchinf_hf.plans import make_plan
 
     return make_plan(ref, options, host)
+
+
+@hookimpl
+def fetch(plan: Plan, into: Path, host: Host) -> bool:
+    """By Xet where the ``xet`` setting says so; else nothing, and the core transfers."""
+    from torchinf_hf.fetching import fetch_by_xet
+
+    return fetch_by_xet(plan, into, host)
 
 
 @hookimpl
