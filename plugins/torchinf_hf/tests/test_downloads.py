@@ -302,7 +302,7 @@ def test_another_choice_of_files_is_another_content(
     hf.add_repo("org/two", {**files, "pytorch_model.bin": checkpoint(1)})
     downloader.download("hf:org/two")
 
-    with pytest.raises(NameTakenError):
+    with pytest.raises(NameTakenError, match="other options"):
         downloader.download("hf:org/two", format="torch")
     path, info = downloader.download("hf:org/two", name="pickled", format="torch")
     whole, _ = downloader.download("hf:org/two", name="whole", all_files=True)

@@ -29,11 +29,8 @@ def show_preview(preview: Preview) -> None:
     )
     if plan.files:
         output.table(
-            ["FILE", "SIZE", "SHA256"],
-            [
-                [file.path, _about([file]), file.sha256 or _prefix(file.sha256_prefix)]
-                for file in plan.files
-            ],
+            ["FILE", "SIZE", "DIGEST"],
+            [[file.path, _about([file]), _digest(file)] for file in plan.files],
             right=["SIZE"],
         )
     for text in plan.notes:
@@ -55,8 +52,11 @@ def _about(files: Sequence[RemoteFile]) -> str:
     return f"about {output.size(sum(known))}" if len(known) == len(sizes) else output.size(None)
 
 
-def _prefix(digits: str | None) -> str:
-    return f"{digits}…" if digits else "recorded on arrival"
+def _digest(file: RemoteFile) -> str:
+    if file.sha256 is None and file.git_sha1:
+        return f"git {file.git_sha1}"
+    prefix = f"{file.sha256_prefix}…" if file.sha256_prefix else "recorded on arrival"
+    return file.sha256 or prefix
 
 
 def preview_json(preview: Preview) -> dict[str, Any]:
@@ -83,6 +83,7 @@ def preview_json(preview: Preview) -> dict[str, Any]:
                 "approximate_size": file.approximate_size,
                 "sha256": file.sha256,
                 "sha256_prefix": file.sha256_prefix,
+                "git_sha1": file.git_sha1,
             }
             for file in plan.files
         ],

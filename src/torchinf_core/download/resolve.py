@@ -89,7 +89,9 @@ def is_here(job: Job, found: Resolved, existing: Record) -> bool:
         return True
     if request.replace or (request.update and found.same_ref):
         return False
-    raise sameness.name_taken(found.name, existing, request.ref, same_ref=found.same_ref)
+    # Other files of the very same revision are another choice of the caller, not news.
+    changed = found.same_ref and (plan.revision is None or plan.revision != existing.revision)
+    raise sameness.name_taken(found.name, existing, request.ref, same_ref=changed)
 
 
 def with_strictness(job: Job, found: Resolved) -> Resolved:

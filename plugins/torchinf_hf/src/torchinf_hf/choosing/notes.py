@@ -44,7 +44,7 @@ def _left(picked: Picked, sizes: dict[str, int]) -> list[str]:
     used = {part.path.partition("/")[0] for part in picked.kept}
     total = size(sum(sizes[path] for paths in left.values() for path in paths))
     reasons = "; ".join(
-        f"{len(paths)} (other variants)"
+        f"{len(paths)} other variants of the weights"
         if reason == OTHER_VARIANTS and len(paths) > 1
         else f"{_listed(paths, sizes, used)} ({reason})"
         for reason, paths in left.items()
