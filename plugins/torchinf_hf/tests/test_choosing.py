@@ -106,6 +106,11 @@ COSYVOICE = """
 """
 YOLO = "README.md yolov8n.onnx yolov8n.pt yolov8s.pt"
 CONSOLIDATED = "consolidated.00.pth consolidated.01.pth params.json tokenizer.model"
+OPEN_CLIP = """
+    README.md config.json merges.txt model.safetensors open_clip_config.json
+    open_clip_model.safetensors open_clip_pytorch_model.bin pytorch_model.bin
+"""
+NEMO = "README.md model.safetensors parakeet.nemo"
 TEXT_ONLY = "README.md data.csv model.pkl"
 TINY = "config.json model.safetensors tokenizer.json"
 
@@ -191,6 +196,11 @@ CASES: list[tuple[str, str, dict[str, Any], Sequence[str]]] = [
     ("consolidated", CONSOLIDATED, {}, CONSOLIDATED.split()),
     ("only-the-original", "README.md original/consolidated.00.pth original/params.json", {},
      ["README.md", "original/consolidated.00.pth", "original/params.json"]),
+    ("open-clip", OPEN_CLIP, {}, without(OPEN_CLIP, "open_clip_model", ".bin")),
+    ("open-clip-alone", "open_clip_model.safetensors open_clip_pytorch_model.bin", {},
+     ["open_clip_model.safetensors"]),
+    ("nemo", NEMO, {}, without(NEMO, ".nemo")),
+    ("nemo-alone", "README.md parakeet.nemo", {}, ["README.md", "parakeet.nemo"]),
     ("text-only", TEXT_ONLY, {}, TEXT_ONLY.split()),
     ("all", SDXL, {"all_files": True}, SDXL.split()),
     ("all-but", SDXL, {"all_files": True, "exclude": ["*.onnx*", "unet/"]},

@@ -5,14 +5,17 @@ Nothing is believed to have the type it should have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torchinf_core.types import Json
+from torchinf_hf.locators import is_repo
 
-MOST_TAGS = 40
+MOST = 40
+"""Of tags, languages and whatever else is a list."""
 _NOISE = frozenset({"endpoints_compatible", "autotrain_compatible", "custom_code"})
-_COPIED = ("model_type", "architectures", "auto_map")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +49,28 @@ def read_facts(answer: Mapping[str, Json], repo: str) -> Facts:
     task = _text(answer.get("pipeline_tag")) or _text(card.get("pipeline_tag"))
     library = _text(answer.get("library_name")) or _text(card.get("library_name"))
     now = _text(answer.get("id")) or repo
+    now = now if is_repo(now) else repo
+    commit = _text(answer.get("sha")) or ""
     metadata: dict[str, Json] = {"repo": now}
     described = {
         "library": library,
         "pipeline_tag": task,
         "base_model": _one_or_more(card.get("base_model")),
         "language": _one_or_more(card.get("language")),
-        "datasets": _words(card.get("datasets")),
-        **{key: config[key] for key in _COPIED if key in config},
+        "datasets": _words(card.get("datasets"))[:MOST],
+        "model_type": _text(config.get("model_type")),
+        "architectures": _words(config.get("architectures"))[:MOST],
+        "auto_map": _texts(config.get("auto_map")),
     }
     metadata.update({key: value for key, value in described.items() if value})
     return Facts(
         repo=now,
-        commit=_text(answer.get("sha")),
+        commit=commit if _COMMIT.fullmatch(commit) else None,
         gated=answer.get("gated") not in (None, False),
         custom_code="custom_code" in tags or bool(config.get("auto_map")),
         task=task,
         license=_license(card, tags),
-        tags=tuple(tag for tag in tags if ":" not in tag and tag not in _NOISE)[:MOST_TAGS],
+        tags=tuple(tag for tag in tags if ":" not in tag and tag not in _NOISE)[:MOST],
         metadata=metadata,
     )
 
@@ -80,13 +87,18 @@ def _license(card: Mapping[str, Json], tags: list[str]) -> str | None:
 
 
 def _one_or_more(value: Json) -> Json:
-    words = _words(value)
+    words = _words(value)[:MOST]
     return words[0] if len(words) == 1 else words
 
 
 def _words(value: Json) -> list[str]:
     items = value if isinstance(value, list) else [value]
     return [word for item in items if (word := _text(item))]
+
+
+def _texts(value: Json) -> dict[str, str]:
+    pairs = list(_mapping(value).items())[:MOST]
+    return {key: text for key, item in pairs if _text(key) and (text := _text(item))}
 
 
 def _text(value: Json) -> str | None:

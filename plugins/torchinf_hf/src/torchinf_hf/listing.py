@@ -58,7 +58,7 @@ def parse_entry(item: object) -> Entry | None:
 
 def _size(value: Json) -> int | None:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and value >= 0 else None
+    return value if whole and 0 <= value < 1 << 60 else None
 
 
 def _hex(value: Json, pattern: re.Pattern[str]) -> str | None:

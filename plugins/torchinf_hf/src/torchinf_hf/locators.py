@@ -57,14 +57,23 @@ def parse_place(ref: ModelRef) -> Place:
     locator = ref.locator.removeprefix("//")  # hf://org/name is how other tools write it
     parts = locator.strip("/").split("/")
     repo, path = parts[:2], parts[2:]
-    usable = all(_PART.fullmatch(part) and _is_name(part) for part in repo)
-    if not usable or any(part in ("", ".", "..") for part in path) or "\\" in locator:
+    if (
+        not is_repo("/".join(repo))
+        or any(part in ("", ".", "..") for part in path)
+        or "\\" in locator
+    ):
         raise RefError(
             f"{locator[:120]!r} names no model of the Hugging Face hub",
             hint=f"{ref.scheme}:ORG/NAME, {ref.scheme}:ORG/NAME@REVISION or "
             f"{ref.scheme}:ORG/NAME/PATH/IN/IT",
         )
     return Place("/".join(repo), "/".join(path), ref.revision)
+
+
+def is_repo(text: str) -> bool:
+    """True for what can be the id of a repository: ``org/name``, or ``name``."""
+    parts = text.split("/")
+    return len(parts) <= 2 and all(_PART.fullmatch(part) and _is_name(part) for part in parts)
 
 
 def _is_name(part: str) -> bool:

@@ -79,7 +79,7 @@ def _settle(place: Place, api: Api) -> tuple[Facts, str]:
         raise _with_revisions(error, place, api) from None
     if place.is_commit:
         return facts, str(place.revision)
-    if facts.commit is None or len(facts.commit) != 40:
+    if facts.commit is None:
         raise failures.not_a_hub(api.endpoint, f"it names no commit for {place.repo}")
     return facts, facts.commit
 

@@ -15,7 +15,7 @@ from torchinf_hf.choosing.quants import split_quant
 SAFETENSORS, TORCH, ONNX, GGUF = "safetensors", "torch", "onnx", "gguf"
 FORMATS = (
     *(SAFETENSORS, TORCH, ONNX, GGUF, "tensorflow", "flax", "openvino", "coreml", "tflite"),
-    *("rust", "paddle", "tensorrt"),
+    *("rust", "paddle", "nemo", "tensorrt"),
 )
 """Formats of weights, the most wanted first."""
 
@@ -68,6 +68,7 @@ _ENDINGS = {
     ".tflite": "tflite",
     ".mlmodel": "coreml",
     ".ot": "rust",
+    ".nemo": "nemo",
     **dict.fromkeys((".pdparams", ".pdmodel", ".pdiparams"), "paddle"),
     **dict.fromkeys((".engine", ".plan", ".trt"), "tensorrt"),
 }

@@ -14,7 +14,9 @@ OTHER_VARIANTS = "other variants of the same weights"
 OTHER_PACKAGING = "the same weights packed otherwise"
 SINGLE_FILE = "copies of the whole pipeline or additions to it"
 
-_SAME = ("model", "pytorch_model", "diffusion_pytorch_model", "consolidated")
+_SAME = ("model", "pytorch_model", "diffusion_pytorch_model")
+_SAME_FOR_OTHERS = ("consolidated", "open_clip_model", "open_clip_pytorch_model")
+"""What the maker's own code and open_clip call what transformers calls ``model``."""
 _VARIANTS = ("", "fp32", "bf16", "fp16", "f16", "quantized", "q8", "int8", "uint8", "q4")
 
 
@@ -93,8 +95,12 @@ def _same_model(part: Part) -> str:
     """Equal for parts of one unit that hold the same weights, whatever their form."""
     if part.format == GGUF:
         return "mmproj.gguf" if is_projector(part) else f"{part.stem.lower()}.gguf"
-    stem = part.stem.rpartition(".")[0] if part.stem.startswith("consolidated.") else part.stem
-    return "model" if stem in _SAME else stem
+    return "model" if part.stem in _SAME or _is_for_others(part) else part.stem
+
+
+def _is_for_others(part: Part) -> bool:
+    numbered = part.stem.startswith("consolidated.")
+    return numbered or part.stem in _SAME_FOR_OTHERS
 
 
 def _one_format(group: list[Part], picked: Picked) -> list[Part]:
@@ -144,10 +150,9 @@ def _one_packaging(group: list[Part], picked: Picked) -> list[Part]:
     packagings: dict[tuple[bool, int, int, str, str], list[Part]] = defaultdict(list)
     for part in mains:
         folder, _, name = part.path.rpartition("/")
-        released = part.stem.startswith("consolidated")
         ending = name.rpartition(".")[2]
         depth = 0 if part.format == GGUF else folder.count("/") + bool(folder)
-        packagings[released, part.shards, depth, folder, ending].append(part)
+        packagings[_is_for_others(part), part.shards, depth, folder, ending].append(part)
     best = packagings[min(packagings)]
     folders = {part.path.rpartition("/")[0] for part in best}
     for part in companions:
