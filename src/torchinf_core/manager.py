@@ -203,7 +203,7 @@ class ModelDownloader(BySource):
     def list_available_models(self) -> dict[str, ModelInfo]:
         """Every readable model of the store, by name, sorted."""
         return {
-            record.name: self._info(record, self.store.model_path(record))
+            record.name: self._info(record, self.store.model_location(record))
             for record in sorted(self.registry.records().records, key=lambda record: record.name)
         }
 
@@ -306,7 +306,7 @@ class ModelDownloader(BySource):
         return record
 
     @staticmethod
-    def _info(record: Record, path: Path) -> ModelInfo:
+    def _info(record: Record, path: Path | str) -> ModelInfo:
         return ModelInfo(
             name=record.name,
             source=record.source,

@@ -11,7 +11,6 @@ from torchinf_core.hookspecs import GROUP, hook_names
 from torchinf_core.plugins import EntryPoint, Plugins
 
 ROOT = Path(__file__).parents[2]
-UNUSED = pytest.mark.xfail(strict=True, reason="no first-party plugin implements it yet")
 
 
 def first_party() -> Plugins:
@@ -24,10 +23,7 @@ def first_party() -> Plugins:
     return Plugins(entries, strict=True)
 
 
-@pytest.mark.parametrize(
-    "hook",
-    [pytest.param(h, marks=UNUSED if h == "fetch" else ()) for h in hook_names()],
-)
+@pytest.mark.parametrize("hook", hook_names())
 def test_every_hook_has_a_first_party_implementation(hook: str) -> None:
     assert hook in {name for state in first_party().states() for name in state.hooks}
 

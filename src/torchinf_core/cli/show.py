@@ -30,7 +30,7 @@ def show_list(
         output.document(
             {
                 "models": [
-                    output.record_json(record, str(downloader.store.model_path(record)))
+                    output.record_json(record, downloader.store.model_location(record))
                     for record in records
                 ],
                 "damaged": [{"name": bad.name, "reason": bad.reason} for bad in listing.damaged],

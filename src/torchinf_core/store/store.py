@@ -218,9 +218,12 @@ class Store:
 
     def model_path(self, record: Record) -> Path:
         """The file of a one-file model, the directory of any other; not looked at."""
-        if len(record.files) == 1:
-            return Path(self.layout.model(record.name, record.generation), record.files[0].path)
-        return self.model_dir(record)
+        return Path(self.model_location(record))
+
+    def model_location(self, record: Record) -> str:
+        """:meth:`model_path` as text, for listings of thousands."""
+        directory = self.layout.model(record.name, record.generation)
+        return f"{directory}/{record.files[0].path}" if len(record.files) == 1 else directory
 
     def check(self, record: Record, *, full: bool) -> list[Problem]:
         """Compare the files of a model with its record.

@@ -1,6 +1,7 @@
 """Many small files at once, over connections that stay open.
 
-A small file is read into memory, checked there and written once.  When answers
+A small file is read into memory, checked there and written once; the disk is asked
+to keep many of them at a time, because asking costs more than writing.  When answers
 take long to come, more connections are used; when they come at once, the
 processor is the limit and a few are enough.  Nothing is repeated here: what did
 not arrive at the first attempt is left to :mod:`~torchinf_core.transfer.large`.
@@ -15,6 +16,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from torchinf_core.errors import IntegrityError, TorchinfError, from_os_error
 from torchinf_core.store import Store
@@ -32,6 +35,8 @@ SLOW = 0.008
 """Seconds a file takes from which latency is worth hiding behind more connections."""
 MOST_BROKEN = 4
 """Failures after which no further file is asked for."""
+TOGETHER = 64
+"""Files that become blobs at once."""
 TICK = 0.05
 
 
@@ -57,6 +62,9 @@ def fetch_small(
                 if batch.error is None and batch.running:
                     batch.change.wait(TICK)
                 error, running = batch.error, batch.running
+            if not (error or running):
+                batch.keep_written()
+            with batch.change:
                 news = list(batch.results.values())[shown:]
             for result in news:
                 context.on_event(Event("progress", result.file.path, result.size, result.size))
@@ -72,6 +80,7 @@ def fetch_small(
         context.stop.set()
         context.wire.kick_all()
         batch.join()
+        batch.drop_written()
         raise
 
 
@@ -88,6 +97,7 @@ class _Batch:
         self.change = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._queue = deque(files)
+        self._written: list[_Written] = []
 
     def start(self, count: int) -> None:
         for _ in range(min(count, len(self._queue))):
@@ -101,6 +111,24 @@ class _Batch:
         for thread in self._threads:
             thread.join()
 
+    def keep_written(self) -> None:
+        """Turn what is written so far into blobs; durable when this returns."""
+        with self.change:
+            written, self._written = self._written, []
+        try:
+            self.store.add_blobs([(item.path, item.result.sha256) for item in written])
+        except BaseException:
+            with self.change:
+                self._written += written  # to be dropped with the rest
+            raise
+        with self.change:
+            self.results.update((item.key, item.result) for item in written)
+
+    def drop_written(self) -> None:
+        """Remove what did not become a blob."""
+        for item in self._written:
+            item.path.unlink(missing_ok=True)
+
     def _work(self) -> None:
         error: TorchinfError | None = None
         try:
@@ -111,7 +139,7 @@ class _Batch:
                     break
                 began = time.monotonic()
                 try:
-                    result = _fetch_one(self.files[key], self.store, self.context)
+                    written = _fetch_one(key, self.files[key], self.store, self.context)
                 except IntegrityError as wrong:
                     self.broken[key] = BrokenError(wrong)
                     continue
@@ -119,8 +147,11 @@ class _Batch:
                     self.broken[key] = broken
                     continue
                 with self.change:
-                    self.results[key] = result
+                    self._written.append(written)
                     self.slow = time.monotonic() - began > SLOW
+                    enough = len(self._written) >= TOGETHER
+                if enough:
+                    self.keep_written()
         except TorchinfError as raised:
             error = raised
         finally:
@@ -130,7 +161,14 @@ class _Batch:
                 self.change.notify_all()
 
 
-def _fetch_one(file: RemoteFile, store: Store, context: Context) -> Fetched:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    key: str
+    path: Path
+    result: Fetched
+
+
+def _fetch_one(key: str, file: RemoteFile, store: Store, context: Context) -> _Written:
     answer = context.wire.get(file.url, {})
     try:
         answers.check_whole(answer, file)
@@ -143,9 +181,8 @@ def _fetch_one(file: RemoteFile, store: Store, context: Context) -> Fetched:
     except IntegrityError:
         context.meter.discard(len(view))
         raise
-    if not store.has_blob(sha256, len(view)):
-        _write(store, sha256, view)
-    return fetched(file, sha256, len(view), answer.etag, framed=answers.is_framed(answer))
+    result = fetched(file, sha256, len(view), answer.etag, framed=answers.is_framed(answer))
+    return _Written(key, _write(store, sha256, view), result)
 
 
 def _read_all(answer: Answer, file: RemoteFile, context: Context) -> memoryview:
@@ -174,7 +211,7 @@ def _git_sha1(file: RemoteFile, view: memoryview) -> str | None:
     return digest.hexdigest()
 
 
-def _write(store: Store, sha256: str, view: memoryview) -> None:
+def _write(store: Store, sha256: str, view: memoryview) -> Path:
     path = store.partial(f"{sha256[:32]}-{os.getpid()}-{secrets.token_hex(4)}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
@@ -183,12 +220,11 @@ def _write(store: Store, sha256: str, view: memoryview) -> None:
             rest = view
             while rest:
                 rest = rest[os.write(fd, rest) :]
-            os.fdatasync(fd)
         finally:
             os.close(fd)
-        store.add_blob(path, sha256)
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, TorchinfError):
             raise from_os_error(error, path) from error
         raise
+    return path
