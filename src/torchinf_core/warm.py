@@ -1,20 +1,29 @@
 """What a warm hit needs and nothing else: request keys, and records read without checks.
 
-Imported before anything slow; keep it to the modules Python starts with, json
-and hashlib.  A look that fails here is repeated by the code that can say why.
+Imported before anything slow; keep it to what Python starts with, and json.  A look
+that fails here is repeated by the code that can say why.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from hashlib import sha256
 
     from torchinf_core.types import Json
+else:
+    # Python's own code for SHA-256: hashlib would load OpenSSL, a tenth of a warm hit.
+    try:
+        from _sha2 import sha256  # from Python 3.12 on
+    except ImportError:
+        try:
+            from _sha256 import sha256
+        except ImportError:
+            from hashlib import sha256
 
 
 class Found:
@@ -51,7 +60,7 @@ def request_key(ref: str, options: Mapping[str, Json], name: str | None) -> str:
         from torchinf_core.errors import OptionError
 
         raise OptionError(f"an option's value can't be written as JSON: {error}") from None
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256(text.encode()).hexdigest()
 
 
 def model_id(name: str) -> str:
@@ -63,7 +72,7 @@ def model_id(name: str) -> str:
     import re  # json has loaded it
 
     slug = re.sub(r"[^a-z0-9._+-]", "-", name.lower())[:128].lstrip(".")
-    return f"{slug}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return f"{slug}-{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def default_cache_dir() -> str:

@@ -1,7 +1,7 @@
 """Answers that need no Typer: version, help, and simple forms of path, list, info, download.
 
-``path`` and a warm ``download`` import only what Python starts with, json and
-hashlib, and so take a few milliseconds.  Whatever is unusual (an option, a
+``path`` and a warm ``download`` import only what Python starts with and json,
+and so take a few milliseconds.  Whatever is unusual (an option, a
 settings file, a file that was touched, no such name) is left to the whole
 command line: nothing here reports an error.
 """
