@@ -14,6 +14,7 @@ import pytest
 
 from torchinf_core import __version__
 from torchinf_core.testing import Hub
+from torchinf_core.testing.huggingface import HuggingFace
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
@@ -64,6 +65,38 @@ def test_versions_and_ranges_are_held_together() -> None:
         assert f"torchinf{window}" in plugin["dependencies"]
         assert f"{plugin['name']}{window}" in extras[extra]
         assert extra in extras["all"][0]
+
+
+@pytest.fixture(scope="module")
+def hugging_face_environment(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hf")
+    run(sys.executable, "-m", "venv", folder / "venv")
+    install = (folder / "venv/bin/python", "-m", "pip", "install", "-q", "--find-links", wheels)
+    run(*install, "torchinf[hf]")
+    return folder / "venv/bin"
+
+
+@pytest.mark.timeout(600)
+def test_the_line_people_try_first_works_from_the_wheels_and_brings_no_framework(
+    hugging_face_environment: Path, tmp_path: Path
+) -> None:
+    listed = run(
+        hugging_face_environment / "python", "-m", "pip", "list", "--format", "json"
+    ).stdout
+    assert not {entry["name"].lower() for entry in json.loads(listed)} & (HEAVY - {"pydantic"})
+    with Hub() as hub:
+        hugging_face = HuggingFace(hub)
+        hugging_face.add_repo("org/name", {"config.json": b"{}", "vocab.txt": b"a"})
+        done = run(
+            hugging_face_environment / "torchinf",
+            "download",
+            "hf:org/name",
+            "--quiet",
+            TORCHINF_CACHE_DIR=str(tmp_path / "store"),
+            HF_ENDPOINT=hugging_face.endpoint,
+            HF_HOME=str(tmp_path / "home"),
+        )
+    assert (Path(done.stdout.strip()) / "config.json").read_bytes() == b"{}"
 
 
 @pytest.mark.timeout(600)
