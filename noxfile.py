@@ -26,6 +26,12 @@ TEST = [
     "torchvision==0.29.*",  # the version the catalogue was made from
     "huggingface_hub>=1,<3",
     "transformers>=5,<6",  # loads what was downloaded
+    "onnxruntime>=1.20",
+    "onnxscript>=0.5",  # torch.onnx.export needs it
+    "pillow>=10",
+    "pyarrow>=15",
+    "matplotlib>=3.8",
+    "scikit-learn>=1.4",  # its digits are real pictures to train on in a second
     "nox>=2024.4.15",
     "hatchling>=1.26",
 ]

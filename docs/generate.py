@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
-from torchinf_core import hookspecs, types
+from torchinf_core import hookspecs, runtimes, types
 from torchinf_core.host import Host
+from torchinf_core.predictor import Predictor
 
 HERE = Path(__file__).parent
 
@@ -25,12 +26,11 @@ def hooks_page() -> str:
         + markdown(getattr(hookspecs.Hooks, name).__doc__)
         for name in hookspecs.hook_names()
     ]
-    members = [
-        f"- **`host.{name}{_call(value)}`**: {_one_paragraph(value)}"
-        for name, value in vars(Host).items()
-        if name[0] != "_" and inspect.getdoc(value) and name != "notes"
-    ]
-    exchanged = (types.SourceInfo, types.ModelRef, types.Plan, types.RemoteFile, types.SearchHit)
+    exchanged = (
+        *(types.SourceInfo, types.ModelRef, types.Plan, types.RemoteFile, types.SearchHit),
+        *(runtimes.Architecture, runtimes.Signature, runtimes.TensorSpec, runtimes.Artifact),
+        *(runtimes.Derived, runtimes.Claim, runtimes.LoadOptions, runtimes.Candidate),
+    )
     values = [
         f"### {kind.__name__}\n\n```python\n{_fields(kind)}\n```\n\n{markdown(kind.__doc__ or '')}"
         for kind in exchanged
@@ -43,12 +43,24 @@ def hooks_page() -> str:
             *hooks,
             "## Host",
             markdown(Host.__doc__ or ""),
-            "\n".join(members),
+            _members("host", Host),
+            "## Predictor",
+            markdown(Predictor.__doc__ or ""),
+            _members("predictor", Predictor, brief=True),
             "## Values",
             "All are frozen dataclasses of `torchinf_core`; `dataclasses.replace` changes a copy.",
             *values,
             "",
         ]
+    )
+
+
+def _members(word: str, kind: type, *, brief: bool = False) -> str:
+    """A line for each public member that has a docstring."""
+    return "\n".join(
+        f"- **`{word}.{name}{_call(value)}`**: {_one_paragraph(value, brief=brief)}"
+        for name, value in vars(kind).items()
+        if name[0] != "_" and inspect.getdoc(value) and name != "notes"
     )
 
 
@@ -94,8 +106,9 @@ def _call(value: object) -> str:
     return f"({', '.join(list(inspect.signature(value).parameters)[1:])})"
 
 
-def _one_paragraph(value: object) -> str:
-    return " ".join(markdown(inspect.getdoc(value) or "").split())
+def _one_paragraph(value: object, *, brief: bool) -> str:
+    text = markdown(inspect.getdoc(value) or "")
+    return " ".join((text.partition("\n\n")[0] if brief else text).split())
 
 
 def _fields(kind: type) -> str:

@@ -3,14 +3,15 @@
 ::
 
     TorchinfError                                                    exit  http
-    ├ UsageError(ValueError): RefError, OptionError, NameTakenError     2   422 / 409
+    ├ UsageError(ValueError): RefError, OptionError, InputError, NameTakenError  2   422 / 409
     ├ NotFoundError(LookupError): ModelNotFoundError, NotCachedError    3   404
     ├ SourceError: NetworkError(ConnectionError) ─ OfflineError,
     │              AccessDeniedError                                    4   502 / 503 / 403
     ├ IntegrityError                                                    5   502
     ├ StoreError(OSError): DiskSpaceError                               6   500 / 507
     ├ PolicyError(PermissionError): UntrustedError, SizeLimitError      7   403 / 413
-    ├ LoadError: FormatError(ValueError)                                8   422
+    ├ LoadError: FormatError(ValueError), NoRuntimeError,
+    │            AmbiguousRuntimeError, DeviceError                     8   422 / 501 / 503
     ├ MissingError: UnknownSourceError, MissingDependencyError(ImportError)  9   501
     ├ PluginError: PluginConflictError, PluginContractError             9   500
     └ BusyError(TimeoutError)                                          10   503
@@ -62,6 +63,10 @@ class RefError(UsageError):
 
 class OptionError(UsageError):
     """An option that no installed source knows, or a value it can't have."""
+
+
+class InputError(UsageError):
+    """An input that the model can't take; the message says what it wants."""
 
 
 class NameTakenError(UsageError):
@@ -166,6 +171,22 @@ class LoadError(TorchinfError):
 
 class FormatError(LoadError, ValueError):
     """The content is not what its format demands."""
+
+
+class NoRuntimeError(LoadError):
+    """No installed runtime can load this model."""
+
+    http_status = 501
+
+
+class AmbiguousRuntimeError(LoadError):
+    """Several runtimes fit equally well, and nobody said which one to take."""
+
+
+class DeviceError(LoadError):
+    """The device that was asked for is not there, or can't hold the model."""
+
+    http_status = 503
 
 
 # MISSING AND BROKEN PARTS

@@ -5,10 +5,11 @@ an entry point in the group ``torchinf.v1`` names.  An implementation may take
 fewer arguments than the hook offers, by name; it may not have defaults or
 keyword-only arguments.  Heavy packages are imported inside functions.
 
-``resolve``, ``fetch`` and ``search`` go to the plugin that owns the scheme.
-Any plugin may wrap them with ``@hookimpl(wrapper=True)``: its generator runs
-around the owner's implementation, gets the owner's result from ``yield`` and
-returns what the caller is to see.
+``resolve``, ``fetch``, ``search`` and the other hooks of a source go to the plugin
+that owns the scheme; those of a runtime (``claim``, ``load``, ``optimize``) need no
+source beside them.  Any plugin may wrap the hooks of a source with
+``@hookimpl(wrapper=True)``: its generator runs around the owner's implementation,
+gets the owner's result from ``yield`` and returns what the caller is to see.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
+from torchinf_core.types import Json, ModelRef, Plan, Record, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
     import typer
 
     from torchinf_core.host import Host
+    from torchinf_core.predictor import Predictor
+    from torchinf_core.runtimes import Architecture, Artifact, Candidate, Claim, LoadOptions
 
 API_VERSION = 1
 GROUP = f"torchinf.v{API_VERSION}"
@@ -161,6 +164,138 @@ class Hooks:
                 for name in host.http.get(INDEX).raise_for_status().json():
                     if pattern in name:
                         yield SearchHit(f"zoo:{name}")
+        """
+        raise NotImplementedError
+
+    @_hookspec(firstresult=True)
+    def trusts(self, record: Record, host: Host) -> bool:
+        """Say whether the user's own settings allow code of this model to run.
+
+        Goes to the plugin that owns the model's source, for a model that holds
+        code and that nobody has trusted by name.
+
+        * Decides by the user's settings alone, never by a file of the model.
+        * Without an implementation the answer is no.
+
+        Args:
+            record: of the stored model.
+            host: the user's settings.
+
+        Example::
+
+            @hookimpl
+            def trusts(record, host):
+                return record.model_id in (host.setting("trusted") or ())
+        """
+        raise NotImplementedError
+
+    @_hookspec(firstresult=True)
+    def architecture(self, artifact: Artifact, ref: ModelRef, host: Host) -> Architecture:
+        """Tell how a model is built and used: its module, and what is around it.
+
+        Goes to the plugin that owns ``ref.scheme``; any plugin may wrap it.
+
+        * Cheap: frameworks are imported by ``build`` and ``pipeline``, when they
+          are called.
+        * ``ref`` is the artifact's own reference, or one that the user named for
+          a file that does not tell (``--arch torchvision:resnet18``).
+        * Code of the artifact runs only where the core found it trusted before.
+
+        Args:
+            artifact: the model and its files.
+            ref: whose architecture is meant.
+            host: the user's settings.
+
+        Example::
+
+            @hookimpl
+            def architecture(artifact, ref):
+                def build():
+                    import torch
+                    return torch.nn.Linear(4, 1).eval()
+                return Architecture(name=ref.locator, build=build, weights=("tiny.pt",))
+        """
+        raise NotImplementedError
+
+    @_hookspec
+    def claim(self, artifact: Artifact, device: str, host: Host) -> Claim:
+        """Bid for loading an artifact on a device.
+
+        Asked of every runtime, one by one; can't be wrapped.
+
+        * No framework is imported, no file is read whole: ``find_spec`` and the
+          record are enough.  At most 50 ms.
+        * Every runtime answers: what it can't do is a score of 0 with the reason.
+        * A device that was asked for by name and is not there is a score of 0,
+          never another device.
+
+        Args:
+            artifact: a model as downloaded, or a derived form of one.
+            device: ``auto``, or what the user asked for: ``cpu``, ``cuda``,
+                ``cuda:1``, ``mps``.
+            host: the user's settings.
+
+        Example::
+
+            @hookimpl
+            def claim(artifact, device):
+                if artifact.format != "zoo":
+                    return Claim(0, "cpu", f"it does not read {artifact.format}")
+                return Claim(100, "cpu", "made for this format")
+        """
+        raise NotImplementedError
+
+    @_hookspec
+    def load(self, artifact: Artifact, claim: Claim, options: LoadOptions, host: Host) -> Predictor:
+        """Load an artifact and return what predicts with it.
+
+        Goes to the runtime whose claim won; can't be wrapped.
+
+        * It runs on the claim's device, or a DeviceError says why not.
+        * torch checkpoints are read with ``weights_only=True`` alone; a failure
+          of that is never followed by another way.
+        * Files beside the artifact's own are not read.
+
+        Args:
+            artifact: its files were checked and its code, if any, is trusted.
+            claim: this runtime's own.
+            options: precision, threads and batch.
+            host: the user's settings.
+
+        Example::
+
+            @hookimpl
+            def load(artifact, claim):
+                return ZooPredictor(artifact, claim, zoo.open(artifact.path("model.zoo")))
+        """
+        raise NotImplementedError
+
+    @_hookspec
+    def optimize(
+        self, artifact: Artifact, device: str, options: LoadOptions, host: Host
+    ) -> Iterable[Candidate]:
+        """Offer forms of a model that may be faster; the core builds, compares and measures.
+
+        Asked of every runtime, one by one; can't be wrapped.
+
+        * Nothing is built before the core calls ``Candidate.build``.
+        * What was built is loaded by ``load`` of the same runtime, as an artifact
+          whose ``derived`` holds the candidate's options.
+        * A candidate may be wrong: it is used only when its outputs are those of
+          the model within the tolerance.
+
+        Args:
+            artifact: a model as downloaded.
+            device: that the result is to run on.
+            options: precision, threads and batch that the user wants.
+            host: the user's settings.
+
+        Example::
+
+            @hookimpl
+            def optimize(artifact, device):
+                if artifact.format == "zoo":
+                    yield Candidate(label="zoo, packed", format="zoo", build=pack)
         """
         raise NotImplementedError
 

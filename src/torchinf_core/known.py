@@ -14,7 +14,7 @@ class FirstParty:
 
     Attributes:
         name: of the plugin; also the extra of ``torchinf`` that brings it.
-        schemes: those it serves.
+        schemes: those it serves; none for a runtime.
         description: one line without a period.
     """
 
@@ -33,6 +33,10 @@ FIRST_PARTY = (
     FirstParty("hub", ("hub", "pytorch_hub"), "Repositories of PyTorch Hub"),
     FirstParty("torchvision", ("torchvision",), "Models and weights of torchvision"),
     FirstParty("url", ("https", "http", "file"), "Files by URL or path"),
+    FirstParty("torch", (), "The PyTorch runtime, on any device"),
+    FirstParty("cuda", (), "PyTorch on NVIDIA GPUs, with what only they have"),
+    FirstParty("onnx", (), "ONNX Runtime"),
+    FirstParty("tensorrt", (), "TensorRT engines on NVIDIA GPUs"),
 )
 
 

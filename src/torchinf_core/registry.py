@@ -195,6 +195,9 @@ class Registry:
             path = self._layout.record(old)
             with translated(path):
                 remove_file(path)
+            from torchinf_core.store import derived
+
+            derived.follow(self._layout, old, new, record.generation)
         self.store.reclaim(record)
         return renamed
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from torchinf_core.errors import UsageError
+from torchinf_core.run_settings import RUN_PARSERS, RunSettings
 
 DEFAULT_CACHE_DIR = "~/.torch_inference/models"
 ENV_PREFIX = "TORCHINF_"
@@ -45,6 +46,10 @@ class Settings:
         disable: plugin names that are not loaded.
         tokens: host → bearer token, sent to that host only.
         plugins: plugin name → its own settings.
+        memory_budget: most bytes that loaded models may take together, by the size
+            of their files; 0 is no limit.
+        run: how models are loaded and run.
+        models: model → what of ``run`` is otherwise for it; see :meth:`run_for`.
         origins: setting → ``default``, ``argument``, ``$VARIABLE`` or the file.
     """
 
@@ -65,7 +70,31 @@ class Settings:
     disable: tuple[str, ...] = ()
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    memory_budget: int = 0
+    run: RunSettings = field(default_factory=RunSettings)
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def run_for(self, name: str, **asked: Any) -> RunSettings:
+        """How one model is loaded and run.
+
+        Args:
+            name: of the model.
+            asked: any setting of :class:`RunSettings`; those that are not None win.
+
+        Raises:
+            UsageError: an unknown setting, or a value that it can't have.
+        """
+        own = {k: v for k, v in self.models.get(name, {}).items() if not self._is_nearer(k)}
+        for key, raw in asked.items():
+            if raw is not None:
+                own[key] = _parse_run(key, raw, "argument")
+        return replace(self.run, **own)
+
+    def _is_nearer(self, key: str) -> bool:
+        """True when the environment or an argument said so, which wins over the file."""
+        origin = self.origins.get(f"run.{key}", "")
+        return origin == "argument" or origin.startswith("$")
 
 
 def parse_size(value: Any) -> int:
@@ -137,7 +166,9 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "ca_file": _text,
     "proxy": _text,
     "disable": _words,
+    "memory_budget": parse_size,
 }
+_TABLES = ("tokens", "plugins", "run", "models")
 
 
 def config_path(environ: Mapping[str, str] | None = None) -> str:
@@ -157,40 +188,87 @@ def load_settings(environ: Mapping[str, str] | None = None, **arguments: Any) ->
             names where it came from.
     """
     env = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    origins = {item.name: "default" for item in fields(Settings) if item.name != "origins"}
-    tokens: dict[str, str] = {}
-    plugins: dict[str, dict[str, Any]] = {}
-
-    def put(key: str, raw: Any, origin: str) -> None:
-        try:
-            values[key] = _PARSERS[key](raw)
-        except ValueError as error:
-            raise UsageError(f"{origin}: {key} is {raw!r}, expected {error}") from None
-        origins[key] = origin
-
+    found = _Gathered()
     path = config_path(env)
     for key, raw in _read_file(path, required="TORCHINF_CONFIG" in env).items():
-        if key in ("tokens", "plugins"):
-            if not isinstance(raw, dict):
-                raise UsageError(f"{path}: [{key}] must be a table")
-            (tokens if key == "tokens" else plugins).update(raw)
-            origins[key] = path
-        elif key in _PARSERS:
-            put(key, raw, path)
+        if key in _TABLES:
+            found.put_table(key, raw, path)
         else:
-            raise UsageError(f"{path}: there is no setting {key!r}{_did_you_mean(key)}")
-    for key in _PARSERS:
+            found.put(key, raw, path)
+    for key in (*_PARSERS, *RUN_PARSERS):
         if raw := env.get(ENV_PREFIX + key.upper()):
-            put(key, raw, f"${ENV_PREFIX}{key.upper()}")
+            found.put(key, raw, f"${ENV_PREFIX}{key.upper()}", run=key in RUN_PARSERS)
     for key, raw in arguments.items():
-        if key not in _PARSERS:
+        if key not in _PARSERS and key not in RUN_PARSERS:
             raise UsageError(f"there is no setting {key!r}{_did_you_mean(key)}")
         if raw is not None:
-            put(key, os.fspath(raw) if isinstance(raw, os.PathLike) else raw, "argument")
-    directory = values.get("cache_dir", DEFAULT_CACHE_DIR)
-    values["cache_dir"] = os.path.abspath(os.path.expanduser(directory))
-    return Settings(**values, tokens=tokens, plugins=plugins, origins=origins)
+            value = os.fspath(raw) if isinstance(raw, os.PathLike) else raw
+            found.put(key, value, "argument", run=key in RUN_PARSERS)
+    return found.settings()
+
+
+class _Gathered:
+    """Settings as they come in; what comes later wins."""
+
+    def __init__(self) -> None:
+        names = [item.name for item in fields(Settings) if item.name not in ("origins", "run")]
+        names += [f"run.{item.name}" for item in fields(RunSettings)]
+        self._origins = dict.fromkeys(names, "default")
+        self._values: dict[str, Any] = {}
+        self._run: dict[str, Any] = {}
+        self._tables: dict[str, Any] = {"tokens": {}, "plugins": {}, "models": {}}
+
+    def put(self, key: str, raw: Any, origin: str, *, run: bool = False) -> None:
+        """One setting, parsed."""
+        if run:
+            self._run[key] = _parse_run(key, raw, origin)
+            self._origins[f"run.{key}"] = origin
+            return
+        if key not in _PARSERS:
+            raise UsageError(f"{origin}: there is no setting {key!r}{_did_you_mean(key)}")
+        try:
+            self._values[key] = _PARSERS[key](raw)
+        except ValueError as error:
+            raise UsageError(f"{origin}: {key} is {raw!r}, expected {error}") from None
+        self._origins[key] = origin
+
+    def put_table(self, key: str, raw: Any, path: str) -> None:
+        """One table of the settings file."""
+        if not isinstance(raw, dict):
+            raise UsageError(f"{path}: [{key}] must be a table")
+        if key == "run":
+            for name, value in raw.items():
+                self.put(name, value, path, run=True)
+            return
+        self._tables[key].update(_read_models(raw, path) if key == "models" else raw)
+        self._origins[key] = path
+
+    def settings(self) -> Settings:
+        """All of them together."""
+        directory = self._values.get("cache_dir", DEFAULT_CACHE_DIR)
+        self._values["cache_dir"] = os.path.abspath(os.path.expanduser(directory))
+        run = RunSettings(**self._run)
+        return Settings(**self._values | self._tables, run=run, origins=self._origins)
+
+
+def _read_models(table: dict[str, Any], path: str) -> dict[str, dict[str, Any]]:
+    """``[models.NAME]`` tables, each value parsed."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, own in table.items():
+        if not isinstance(own, dict):
+            raise UsageError(f"{path}: [models.{name}] must be a table")
+        where = f"{path}: [models.{name}]"
+        found[name] = {key: _parse_run(key, raw, where) for key, raw in own.items()}
+    return found
+
+
+def _parse_run(key: str, raw: Any, origin: str) -> Any:
+    if key not in RUN_PARSERS:
+        raise UsageError(f"{origin}: there is no setting {key!r} of running{_did_you_mean(key)}")
+    try:
+        return RUN_PARSERS[key](raw)
+    except ValueError as error:
+        raise UsageError(f"{origin}: {key} is {raw!r}, expected {error}") from None
 
 
 def host_token(settings: Settings, host: str, environ: Mapping[str, str] | None = None) -> str:
@@ -219,7 +297,7 @@ def plugin_setting(
 def _did_you_mean(key: str) -> str:
     import difflib
 
-    near = difflib.get_close_matches(key, [*_PARSERS, "tokens", "plugins"], n=1)
+    near = difflib.get_close_matches(key, [*_PARSERS, *RUN_PARSERS, *_TABLES], n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -40,6 +40,8 @@ def _shown(settings: Settings, key: str) -> object:
     """A setting as JSON, with secrets hidden."""
     from torchinf_core.refs import redact
 
+    if key.startswith("run."):
+        return getattr(settings.run, key.removeprefix("run."))
     value = getattr(settings, key)
     if key == "tokens":
         return dict.fromkeys(value, "***")

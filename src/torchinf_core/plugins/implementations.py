@@ -15,8 +15,10 @@ from typing import Any
 from torchinf_core.errors import PluginContractError
 from torchinf_core.hookspecs import Hooks, hook_names, hookimpl
 
-ROUTED = ("resolve", "fetch", "token", "search")
+ROUTED = ("resolve", "fetch", "token", "search", "trusts", "architecture")
 """Hooks that go to the owner of a scheme; other plugins may wrap these."""
+PAIRED = (("claim", "load"), ("load", "claim"), ("optimize", "load"))
+"""A hook of a runtime, and another without which it is of no use."""
 
 _MARK = f"{hookimpl.project_name}_impl"
 _PARAMETERS = {
@@ -39,6 +41,11 @@ class Implementation:
     hook: str
     function: Callable[..., Any]
     wrapper: bool
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the arguments it takes."""
+        return tuple(inspect.signature(self.function).parameters)
 
 
 def implementations(plugin: object) -> list[Implementation]:
@@ -67,15 +74,23 @@ def implementations(plugin: object) -> list[Implementation]:
         found.append(Implementation(attribute, hook, function, wrapper))
     if not found:
         raise PluginContractError("it implements no hook; functions that do carry @hookimpl")
+    _check_together(found)
+    return found
+
+
+def _check_together(found: list[Implementation]) -> None:
+    """Hooks that are of no use without another, or that are there twice."""
     plain = {item.hook for item in found if not item.wrapper}
     if len(plain) < sum(not item.wrapper for item in found):
         raise PluginContractError("it implements a hook twice")
     for hook in ROUTED:
         if hook in plain and "sources" not in plain:
             raise PluginContractError(f"it implements {hook!r} without 'sources'")
+    for hook, other in PAIRED:
+        if hook in plain and other not in plain:
+            raise PluginContractError(f"it implements {hook!r} without {other!r}")
     if "sources" in plain and "resolve" not in plain:
         raise PluginContractError("it implements 'sources' without 'resolve'")
-    return found
 
 
 def _options(plugin: object, attribute: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 
 from torchinf_core.errors import PluginContractError
+from torchinf_core.runtimes import Architecture, Candidate, Claim, Signature, TensorSpec
 from torchinf_core.types import ModelRef, Plan, RemoteFile, SearchHit, SourceInfo, Trust
 
 _SCHEME = re.compile(r"[a-z][a-z0-9_+.-]+")
@@ -118,6 +119,89 @@ def check_hits(result: object, limit: int) -> list[SearchHit]:
             raise _wrong(f"a SearchHit whose size is {_kind(hit.size)}")
         hits.append(hit)
     return hits
+
+
+def check_trusts(result: object) -> bool:
+    """Whether the settings trust a model; no implementation's answer is no.
+
+    Raises:
+        PluginContractError: it is neither True, False nor None.
+    """
+    if result is not None and not isinstance(result, bool):
+        raise _wrong(f"{_kind(result)} instead of True or False")
+    return bool(result)
+
+
+def check_architecture(result: object) -> Architecture:
+    """What a source tells of a model.
+
+    Raises:
+        PluginContractError: it is no Architecture, or one that contradicts itself.
+    """
+    if not isinstance(result, Architecture):
+        raise _wrong(f"{_kind(result)} instead of an Architecture")
+    _check_texts("Architecture", result, ("name", "kind"))
+    for field in ("weights", "options"):
+        _check_tuple("Architecture", field, getattr(result, field), str)
+    check_signature(result.signature)
+    for field in ("build", "pipeline", "examples"):
+        value = getattr(result, field)
+        if value is not None and not callable(value):
+            raise _wrong(f"an Architecture whose {field} can't be called")
+    if not (result.build or result.pipeline):
+        raise _wrong("an Architecture with neither build nor pipeline")
+    if str(result.kind) not in ("array", "image", "text", "mapping"):
+        raise _wrong(f"an Architecture of the kind {result.kind!r}")
+    return result
+
+
+def check_signature(result: object) -> Signature:
+    """A signature.
+
+    Raises:
+        PluginContractError: it is none.
+    """
+    if not isinstance(result, Signature):
+        raise _wrong(f"{_kind(result)} instead of a Signature")
+    for field in ("inputs", "outputs"):
+        _check_tuple("Signature", field, getattr(result, field), TensorSpec)
+    return result
+
+
+def check_claim(result: object, runtime: str) -> Claim:
+    """A runtime's bid, with its name in it.
+
+    Raises:
+        PluginContractError: it is no Claim with a sensible score and a reason.
+    """
+    from dataclasses import replace
+
+    if not isinstance(result, Claim):
+        raise _wrong(f"{_kind(result)} instead of a Claim")
+    _check_texts("Claim", result, ("device", "reason", "hint"))
+    if type(result.score) is not int or not 0 <= result.score <= 1000:
+        raise _wrong(f"a Claim whose score is {result.score!r}, not 0 to 1000")
+    if not result.reason:
+        raise _wrong("a Claim without a reason")
+    return replace(result, runtime=runtime)
+
+
+def check_candidates(result: object) -> list[Candidate]:
+    """The forms that a runtime offers; None is none.
+
+    Raises:
+        PluginContractError: it is no iterable of Candidates with labels of their own.
+    """
+    found: list[Candidate] = []
+    for candidate in () if result is None else _iterate(result):
+        if not isinstance(candidate, Candidate):
+            raise _wrong(f"{_kind(candidate)} among the Candidates")
+        _check_texts("Candidate", candidate, ("label", "format", "precision", "hardware"))
+        _check_tuple("Candidate", "distributions", candidate.distributions, str)
+        if candidate.label in {other.label for other in found}:
+            raise _wrong(f"two Candidates with the label {candidate.label!r}")
+        found.append(candidate)
+    return found
 
 
 def _check_file(file: RemoteFile) -> None:

@@ -15,21 +15,30 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from torchinf_core.errors import PluginError, UsageError
+from torchinf_core.errors import MissingError, PluginError, UsageError
 from torchinf_core.host import Host
 from torchinf_core.plugins.boundary import guarded
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
 from torchinf_core.plugins.loading import PluginState, sort_out
 from torchinf_core.plugins.mounting import mount
-from torchinf_core.plugins.results import check_fetched, check_hits, check_plan, check_token
+from torchinf_core.plugins.results import (
+    check_architecture,
+    check_fetched,
+    check_hits,
+    check_plan,
+    check_token,
+    check_trusts,
+)
 from torchinf_core.plugins.table import Table, build
 from torchinf_core.settings import Settings, host_token
-from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
+from torchinf_core.types import Json, ModelRef, Plan, Record, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import typer
+
+    from torchinf_core.runtimes import Architecture, Artifact
 
 T = TypeVar("T")
 
@@ -166,9 +175,77 @@ class Plugins:
         arguments = {"scheme": scheme, "pattern": pattern, "limit": limit}
         return self._call("search", (scheme, repr(pattern)), arguments, settings, check)
 
+    def implements(self, scheme: str, hook: str) -> bool:
+        """True when a usable plugin serves the scheme and implements the hook."""
+        try:
+            owner = self._loaded().owner(scheme)
+        except (MissingError, PluginError):
+            return False
+        return any(item.hook == hook and not item.wrapper for item in owner.implementations)
+
+    def trusts(self, record: Record, settings: Settings) -> bool:
+        """True when the user's settings for the source allow code of this model to run."""
+        if not self.implements(record.source, "trusts"):
+            return False
+
+        def check(result: object, _host: Host) -> bool:
+            return check_trusts(result)
+
+        where = (record.source, record.name)
+        return self._call("trusts", where, {"record": record}, settings, check)
+
+    def architecture(self, artifact: Artifact, ref: ModelRef, settings: Settings) -> Architecture:
+        """What the source of ``ref`` knows of how the artifact is used; raises as resolve."""
+
+        def check(result: object, host: Host) -> Architecture:
+            _log_notes(host)
+            return check_architecture(result)
+
+        arguments = {"artifact": artifact, "ref": ref}
+        return self._call("architecture", (ref.scheme, str(ref)), arguments, settings, check)
+
     def mount(self, app: typer.Typer) -> None:
         """Mount each plugin's commands as ``<plugin> …``; none replaces what ``app`` has."""
         self._mount_problems = mount(app, self._loaded().loaded.values())
+
+    # ONE PLUGIN, BY NAME
+
+    def implementing(self, hook: str) -> tuple[str, ...]:
+        """Names of the usable plugins that implement a hook, sorted."""
+        return tuple(
+            name
+            for name, loaded in sorted(self._loaded().loaded.items())
+            if any(item.hook == hook and not item.wrapper for item in loaded.implementations)
+        )
+
+    def call_one(
+        self,
+        name: str,
+        hook: str,
+        about: str,
+        arguments: Mapping[str, object],
+        settings: Settings,
+        check: Callable[[Any], T],
+    ) -> T:
+        """The checked result of a hook of one plugin; wrappers do not run around it.
+
+        Raises:
+            TorchinfError: what the plugin raised, or PluginError.
+        """
+        table = self._loaded()
+        loaded = table.loaded[name]
+        found = next(i for i in loaded.implementations if i.hook == hook and not i.wrapper)
+        with Host(settings, name) as host:
+            offered = {**arguments, "host": host}
+            wanted = {key: offered[key] for key in found.parameters}
+            return guarded(
+                lambda: check(found.function(**wanted)),
+                owner=loaded.entry,
+                hook=hook,
+                about=about,
+                settings=settings,
+                authors=table.authors,
+            )
 
     # INSIDE
 

@@ -7,6 +7,7 @@
       partial/                            unfinished downloads, owned by the transfer engine
       models/<id>/<generation>/…          the files of a model, hard links to blobs
       models/<id>/<generation>.links/     links that count references where the files are copies
+      models/<id>/<generation>.derived/   optimised forms of the model, see store/derived.py
       records/<id>.json                   one per model, written by the registry
       requests/<key>                      request → name, so that a repeated request is a hit
       locks/  quarantine/  tmp/<boot id>/

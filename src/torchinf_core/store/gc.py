@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from torchinf_core import records
 from torchinf_core.store import locks
 from torchinf_core.store.blobs import set_aside
-from torchinf_core.store.layout import LINKS_SUFFIX, RECORD_SUFFIX, Layout
+from torchinf_core.store.layout import DERIVED_SUFFIX, LINKS_SUFFIX, RECORD_SUFFIX, Layout
 from torchinf_core.store.models import delete, weight
 from torchinf_core.store.reports import GcReport
 from torchinf_core.types import Record
@@ -123,7 +123,7 @@ def _unused_models(layout: Layout, marks: Marks) -> Iterator[str]:
         if ident in marks.broken:
             continue
         current = marks.generations.get(ident)
-        kept = (current, f"{current}{LINKS_SUFFIX}")
+        kept = (current, f"{current}{LINKS_SUFFIX}", f"{current}{DERIVED_SUFFIX}")
         yield from (path for path in _entries(home) if os.path.basename(path) not in kept)
 
 

@@ -30,6 +30,7 @@ DIRECTORIES = (
     "tmp",
 )
 LINKS_SUFFIX = ".links"
+DERIVED_SUFFIX = ".derived"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SLUG = re.compile(r"[a-z0-9_+-][a-z0-9._+-]{0,127}")
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")

@@ -20,7 +20,13 @@ from dataclasses import replace
 from torchinf_core.errors import StoreError
 from torchinf_core.store.blobs import READ_ONLY, set_aside
 from torchinf_core.store.durable import make_directory, open_for_reading, sync_directory, token
-from torchinf_core.store.layout import LINKS_SUFFIX, Layout, generation, is_safe_path
+from torchinf_core.store.layout import (
+    DERIVED_SUFFIX,
+    LINKS_SUFFIX,
+    Layout,
+    generation,
+    is_safe_path,
+)
 from torchinf_core.types import StoredFile
 
 _FICLONE = 0x40049409
@@ -181,7 +187,7 @@ def discard(layout: Layout, name: str, made: str, sha256s: Sequence[str]) -> int
     inodes = {*_inodes(target), *_inodes(links)}
     countable = [path for path in map(layout.blob, set(sha256s)) if _inode(path) in inodes]
     freed = 0
-    for path in (target, links):
+    for path in (target, links, f"{target}{DERIVED_SUFFIX}"):
         moved = set_aside(layout, path, "model")
         if moved is not None:
             freed += delete(moved)
