@@ -1,8 +1,8 @@
 """Source plugin for PyTorch Hub: repositories with a hubconf.py, as data.
 
 Code is fetched at a commit and read by its syntax tree.  It runs in
-:mod:`torchinf_hub.running` and :mod:`torchinf_hub.capture` alone, when somebody
-has decided so for exactly this content.
+:mod:`torchinf_hub.running`, :mod:`torchinf_hub.building` and
+:mod:`torchinf_hub.capture` alone, when somebody has decided so for exactly this content.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from torchinf_core.hookspecs import hookimpl
-from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
+from torchinf_core.types import Json, ModelRef, Plan, Record, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
     import typer
 
     from torchinf_core.host import Host
+    from torchinf_core.runtimes import Architecture, Artifact
 
-__all__ = ["commands", "resolve", "search", "sources"]
+__all__ = ["architecture", "commands", "resolve", "search", "sources", "trusts"]
 
 
 @hookimpl
@@ -68,6 +69,26 @@ def search(scheme: str, pattern: str, host: Host) -> Iterable[SearchHit]:
     from torchinf_hub.searching import find
 
     return find(scheme, pattern, host)
+
+
+@hookimpl
+def trusts(record: Record, host: Host) -> bool:
+    """True for a named commit of an owner in the ``trusted_owners`` setting."""
+    from torchinf_hub.trusting import trusts_owner
+
+    return trusts_owner(record, host.settings)
+
+
+@hookimpl
+def architecture(artifact: Artifact, ref: ModelRef, host: Host) -> Architecture:
+    """The module that the entry point returns; its code runs when that is built.
+
+    Raises:
+        UsageError: the reference is not that of the artifact.
+    """
+    from torchinf_hub.building import make_architecture
+
+    return make_architecture(artifact, ref, host.settings)
 
 
 @hookimpl

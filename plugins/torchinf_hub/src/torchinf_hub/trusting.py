@@ -22,7 +22,7 @@ def require_trust(record: Record, settings: Settings) -> None:
     Raises:
         UntrustedError: nobody decided so for these files.
     """
-    if record.trusted is not None or _by_owner(record, settings):
+    if record.trusted is not None or trusts_owner(record, settings):
         return
     owner, repo = record.metadata.get("owner"), record.metadata.get("repo")
     where = f"{owner}/{repo} at {record.revision}" if owner else record.model_id
@@ -33,8 +33,14 @@ def require_trust(record: Record, settings: Settings) -> None:
     )
 
 
-def _by_owner(record: Record, settings: Settings) -> bool:
-    """An owner's word counts for a commit that was named; a branch may lead to a changed one."""
+def trusts_owner(record: Record, settings: Settings) -> bool:
+    """True when the user's settings trust the owner of a repository.
+
+    That counts for a commit that was named; a branch may lead to a changed one.
+
+    Raises:
+        UsageError: a setting is not what it should be.
+    """
     owner = record.metadata.get("owner")
     if not isinstance(owner, str) or owner.lower() not in _owners(settings):
         return False
