@@ -21,6 +21,7 @@ MAX_DEPTH = 100
 MAX_PARTS = 20_000_000
 MAX_LOCATIONS = 100_000
 MAX_ENTRY = 1 << 16
+MAX_DIGITS = 20
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _IN_MEMORY = "_ORT_MEM_ADDR_"
@@ -57,14 +58,25 @@ def judge(file: BinaryIO, size: int) -> Sniffed:
     Raises:
         FormatError: when it is not, or reads files outside its own directory.
     """
+    return Sniffed("onnx", external=tuple(sorted(external_data(file, size))))
+
+
+def external_data(file: BinaryIO, size: int) -> dict[str, int]:
+    """Path of each external file → bytes that it must have for the tensors in it.
+
+    Raises:
+        FormatError: as :func:`judge`.
+    """
     reader = _Reader(file, size)
     seen: dict[int, int] = {}
-    locations: set[str] = set()
+    external = _External()
     stack: list[tuple[int, Schema]] = [(size, _MODEL)]
     for _ in range(MAX_PARTS):
         end, schema = stack[-1]
         if reader.position == end:
             stack.pop()
+            if schema is _TENSOR:
+                external.end_tensor()
             if not stack:
                 break
             continue
@@ -78,9 +90,7 @@ def judge(file: BinaryIO, size: int) -> Sniffed:
             continue
         child = schema.get(field) if wire == BYTES else None
         if child is _EXTERNAL:
-            locations |= _location(reader.take(length))
-            if len(locations) > MAX_LOCATIONS:
-                raise FormatError(f"is ONNX with more than {MAX_LOCATIONS} external files")
+            external.add(reader.take(length))
         elif child is None:
             reader.position += length
         elif len(stack) >= MAX_DEPTH:
@@ -91,7 +101,7 @@ def judge(file: BinaryIO, size: int) -> Sniffed:
         raise FormatError("is ONNX of too many parts to check")
     if 1 not in seen or 7 not in seen:
         raise FormatError("is not an ONNX model: it lacks ir_version or graph")
-    return Sniffed("onnx", external=tuple(sorted(locations)))
+    return external.reach
 
 
 class _Reader:
@@ -157,6 +167,41 @@ class _Reader:
         return start
 
 
+class _External:
+    """What the tensors of a model say of external files.
+
+    Attributes:
+        reach: path → bytes that the file must have.
+    """
+
+    def __init__(self) -> None:
+        self.reach: dict[str, int] = {}
+        self._tensor: dict[bytes, bytes] = {}
+
+    def add(self, entry: bytes) -> None:
+        """Note one ``external_data`` entry of the tensor at hand."""
+        key, value = _entry(entry)
+        if key == b"location":
+            self.reach.setdefault(_location(value), 0)
+            if len(self.reach) > MAX_LOCATIONS:
+                raise FormatError(f"is ONNX with more than {MAX_LOCATIONS} external files")
+        self._tensor[key] = value
+
+    def end_tensor(self) -> None:
+        """Note how far into its file a tensor reaches, as far as it says so."""
+        tensor, self._tensor = self._tensor, {}
+        if b"location" not in tensor:
+            return
+        end = 0
+        for key in (b"offset", b"length"):
+            number = tensor.get(key, b"0")
+            if not number.isdigit() or len(number) > MAX_DIGITS:
+                raise FormatError(f"is ONNX with an external {key.decode()} of {number[:60]!a}")
+            end += int(number)
+        path = _location(tensor[b"location"])
+        self.reach[path] = max(self.reach[path], end)
+
+
 def _note(seen: dict[int, int], field: int, wire: int, value: int) -> None:
     if _MODEL_WIRES.get(field, wire) != wire or field > 100:
         raise FormatError(f"is not an ONNX model: field {field} has the wrong type")
@@ -167,8 +212,8 @@ def _note(seen: dict[int, int], field: int, wire: int, value: int) -> None:
     seen[field] = value
 
 
-def _location(entry: bytes) -> set[str]:
-    """The path in one ``external_data`` entry, if that entry is a location."""
+def _entry(entry: bytes) -> tuple[bytes, bytes]:
+    """Key and value of an ``external_data`` entry."""
     reader = _Reader(BytesIO(entry), len(entry))
     texts = {1: b"", 2: b""}
     while reader.position < len(entry):
@@ -179,12 +224,15 @@ def _location(entry: bytes) -> set[str]:
         value = reader.take(reader.length(wire, len(entry)))
         if wire == BYTES:
             texts[field] = value  # of a repeated field the last one counts, as in protobuf
-    if texts[1] != b"location":
-        return set()
-    location = texts[2].decode("utf-8", "surrogateescape").removeprefix("./")
+    return texts[1], texts[2]
+
+
+def _location(value: bytes) -> str:
+    """The path that a location means."""
+    location = value.decode("utf-8", "surrogateescape").removeprefix("./")
     if _IN_MEMORY in location:
         raise FormatError(f"is ONNX that reads the memory of its host: {ascii(location)[:100]}")
     try:
-        return {check_path(location)}
+        return check_path(location)
     except FormatError as error:
         raise FormatError(f"is ONNX that reads another file than its own: {error}") from None
