@@ -93,17 +93,19 @@ class Predictor(ABC):
         """Give back memory and files; called once."""
 
     def failure(self, error: Exception, inputs: object) -> TorchinfError:
-        """What to raise for an error of the framework while it computed on ``inputs``."""
+        """What to raise for an error of the framework while it computed.
+
+        Args:
+            error: of the framework.
+            inputs: what was given to :meth:`predict`, to see whether that is the
+                cause; None for what no caller gave.
+        """
         if isinstance(error, TorchinfError):
             return error
         if self.closed:
             return LoadError(f"{self.name!r} was closed", hint="load it again")
-        try:
-            arrays.check(arrays.to_feeds(inputs, self.signature), self.signature)
-        except InputError as wrong:
+        if wrong := self._wrong_input(inputs):
             return wrong
-        except Exception:  # noqa: BLE001, S110 - the first error is the one to tell
-            pass
         if self.is_memory_error(error):
             return DeviceError(
                 f"{self.name!r} needs more memory than {self.device} has left for these inputs",
@@ -234,6 +236,17 @@ class Predictor(ABC):
         if self.kind == "array":
             return False
         return not arrays.is_raw(value) or (self.kind == "image" and items.is_picture(value))
+
+    def _wrong_input(self, inputs: object) -> InputError | None:
+        if inputs is None:
+            return None
+        try:
+            arrays.check(arrays.to_feeds(inputs, self.signature), self.signature)
+        except InputError as wrong:
+            return wrong
+        except Exception:  # noqa: BLE001 - the framework's error is the one to tell
+            return None
+        return None
 
     def _run(self, feeds: Feeds) -> dict[str, Array]:
         if self.closed:
