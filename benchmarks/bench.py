@@ -44,13 +44,22 @@ class Bench:
         """Bytes of the file for slow links: a quarter of the large one."""
         return self.size // 4
 
+    @property
+    def repo_count(self) -> int:
+        """Files of the repository that has many: 300 of 500."""
+        return self.count * 3 // 5
+
+    @property
+    def files(self) -> Path:
+        """What is served."""
+        return self.root / "files"
+
     def large(self, size: int) -> Item:
-        return content.make(self.root / "files", f"one-{size}/model.safetensors", size)
+        return content.make(self.files, f"one-{size}/model.safetensors", size)
 
     def small(self) -> list[Item]:
-        files = self.root / "files"
         return [
-            content.make(files, f"small/part-{number:03}.safetensors", 64 << 10)
+            content.make(self.files, f"small/part-{number:03}.safetensors", 64 << 10)
             for number in range(self.count)
         ]
 
@@ -66,7 +75,7 @@ class Bench:
         """A web server with the scratch files, and a hub with ``items``."""
         work = self.root / "nginx"
         try:
-            with nginx.serve(self.root / "files", work, items) as site:
+            with nginx.serve(self.files, work, items) as site:
                 yield site
         finally:
             shutil.rmtree(work, ignore_errors=True)

@@ -20,11 +20,22 @@ CHUNK = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One served file: ``REPO/NAME`` below the server's root, bytes, sha256 in hex."""
+    """One served file.
+
+    Attributes:
+        path: ``REPO/NAME`` below the server's root.
+        size: bytes.
+        sha256: in hex.
+        git: git's id of a file that the repository itself holds; a file without is
+            a large one, of which git has a pointer.
+        xet: the Xet hash of a large file that lies in such storage too.
+    """
 
     path: str
     size: int
     sha256: str
+    git: str = ""
+    xet: str = ""
 
     @property
     def repo(self) -> str:
@@ -47,6 +58,16 @@ def make(root: Path, path: str, size: int) -> Item:
             while left:
                 left -= file.write(os.urandom(min(CHUNK, left)))
     return Item(path, size, digest(target))
+
+
+def make_text(root: Path, path: str, text: str) -> Item:
+    """Write a file that a repository holds itself."""
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    content = text.encode()
+    git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    return Item(path, len(content), digest(target), git)
 
 
 def digest(path: Path) -> str:

@@ -25,10 +25,10 @@ def main() -> None:
     ]
     argv = order["argv"]
     start = time.perf_counter()
-    process = os.posix_spawn(argv[0], argv, order["env"], file_actions=actions)
+    process = os.posix_spawn(argv[0], argv, order["env"], file_actions=actions, setpgroup=0)
     if order["kill_after"]:
         time.sleep(order["kill_after"])
-        os.kill(process, signal.SIGKILL)
+        os.killpg(process, signal.SIGKILL)  # git's helpers would go on without it
     _, status, usage = os.wait4(process, 0)
     wall = time.perf_counter() - start
     report = {

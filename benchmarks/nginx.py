@@ -1,29 +1,25 @@
 """nginx on loopback: plain files over http and https, and the routes of a model hub.
 
-The hub's routes are static too, so that the official client is not held back by
-a server in Python: metadata are files, and ``resolve`` is answered from a map.
+The hub's routes are static too, so that the official client and git are not held
+back by a server in Python: metadata are files, and ``resolve`` is answered from a map.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks import hub
 from benchmarks.content import Item
 
-COMMIT = "5ca1ab1e" * 5
-OWNER = "bench"
-
-CONFIG = """
+CONFIG = r"""
 daemon off;
 worker_processes 2;
 pid {work}/nginx.pid;
@@ -43,6 +39,9 @@ http {{
   map $http_host $seen_port {{ default {http}; "~:(?<port>[0-9]+)$" $port; }}
   map $file $linked_etag {{ include {work}/sha256.map; }}
   map $file $linked_size {{ include {work}/size.map; }}
+  map $file $git_id {{ include {work}/git.map; }}
+  map $file $xet_hash {{ include {work}/xet.map; }}
+  map $xet_hash $xet_link {{ default '<$xet_token>; rel="xet-auth"'; "" ""; }}
   server {{
     listen 127.0.0.1:{http};
     listen 127.0.0.1:{https} ssl;
@@ -50,12 +49,47 @@ http {{
     ssl_certificate_key {work}/key.pem;
     root {root};
     location /api/ {{ alias {work}/api/; default_type application/json; }}
-    location ~ ^/{owner}/(?<file>[^/]+)/resolve/[^/]+/(?<member>.+)$ {{
-      set $file $file/$member;
+    location ~ ^/api/models/{owner}/(?<model>[^/]+)$ {{
+      alias {work}/api/models/{owner}/$model/revision/main;
+      default_type application/json;
+    }}
+    location ~ ^/{owner}/(?<repo>[^/]+)/resolve/[^/]+/(?<member>.+)$ {{
+      set $file $repo/$member;
+      if ($git_id) {{ rewrite ^ /held-by-git last; }}
+      add_header X-Xet-Hash $xet_hash always;
+      set $xet_token $scheme://$http_host/api/models/{owner}/$repo/xet-read-token/{commit};
+      add_header Link $xet_link always;
       add_header X-Repo-Commit {commit} always;
       add_header X-Linked-Etag '"$linked_etag"' always;
       add_header X-Linked-Size $linked_size always;
       return 302 $scheme://localhost:$seen_port/$file;
+    }}
+    location = /held-by-git {{
+      internal;
+      alias {root}/$file;
+      etag off;
+      add_header ETag '"$git_id"';
+      add_header X-Repo-Commit {commit};
+    }}
+    location ~ ^/api/models/{owner}/[^/]+/xet-read-token/ {{
+      default_type application/json;
+      add_header X-Xet-Cas-Url local://{storage};
+      add_header X-Xet-Access-Token xet;
+      add_header X-Xet-Token-Expiration 9999999999;
+      return 200 '{{"casUrl": "local://{storage}", "accessToken": "xet", "exp": 9999999999}}';
+    }}
+    location /git/ {{ alias {work}/git/; }}
+    location ~ ^/git/(?<bare>[^/]+)\.git/info/lfs/objects/batch$ {{
+      error_page 405 =200 /lfs/$bare.json;
+      return 405;
+    }}
+    location /lfs/ {{
+      internal;
+      alias {work}/lfs/;
+      types {{ application/vnd.git-lfs+json json; }}
+      sub_filter_types application/vnd.git-lfs+json;
+      sub_filter {here} $scheme://$http_host;
+      sub_filter_once off;
     }}
   }}
 }}
@@ -89,12 +123,13 @@ def serve(root: Path, work: Path, items: Sequence[Item]) -> Iterator[Site]:
         raise RuntimeError("nginx and openssl are needed: apt-get install nginx-light openssl")
     work.mkdir(parents=True)
     http, https = free_ports(2)
-    _write_hub(root, work, items)
+    hub.write(root, work, items)
     _make_certificate(work)
     user = "user root;" if os.geteuid() == 0 else ""
     text = CONFIG.format(
-        work=work, root=root, http=http, https=https, user=user, owner=OWNER, commit=COMMIT
-    )
+        work=work, root=root, http=http, https=https, user=user, owner=hub.OWNER,
+        commit=hub.COMMIT, storage=hub.storage(root), here=hub.HERE,
+    )  # fmt: skip
     (work / "nginx.conf").write_text(text)
     argv = [program, "-p", str(work), "-c", str(work / "nginx.conf"), "-e", str(work / "error.log")]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
@@ -136,38 +171,6 @@ def _wait(process: subprocess.Popen[str], port: int) -> None:
                 process.terminate()
                 raise RuntimeError(f"nginx does not start: {process.communicate()[1]}") from None
             time.sleep(0.02)
-
-
-def _write_hub(root: Path, work: Path, items: Sequence[Item]) -> None:
-    """What the official client asks of a hub, the list for our own source, and the maps."""
-    repos: defaultdict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        repos[item.repo].append(item)
-    for name, members in repos.items():
-        model = work / "api" / "models" / OWNER / name
-        for folder in ("revision", "tree"):
-            (model / folder).mkdir(parents=True)
-        (model / "revision" / "main").write_text(
-            json.dumps({"id": f"{OWNER}/{name}", "sha": COMMIT})
-        )
-        listing = [asdict(item) | {"name": item.name} for item in members]
-        (root / f"{name}.json").write_text(json.dumps(listing))
-        tree = [_entry(item) for item in members]
-        (model / "tree" / COMMIT).write_text(json.dumps(tree))
-    for variable in ("sha256", "size"):
-        lines = [f'"{item.path}" "{getattr(item, variable)}";\n' for item in items]
-        (work / f"{variable}.map").write_text("".join(lines))
-
-
-def _entry(item: Item) -> dict[str, object]:
-    lfs = {"oid": item.sha256, "size": item.size, "pointerSize": 134}
-    return {
-        "type": "file",
-        "path": item.name,
-        "size": item.size,
-        "oid": item.sha256[:40],
-        "lfs": lfs,
-    }
 
 
 def _make_certificate(work: Path) -> None:

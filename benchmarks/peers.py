@@ -14,8 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.content import Item
+from benchmarks.hub import OWNER
 from benchmarks.measure import Command
-from benchmarks.nginx import OWNER, Site
+from benchmarks.nginx import Site
 
 HERE = Path(__file__).parent
 DURABLE = "verified, durable"
@@ -25,15 +26,27 @@ HF_ENV = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
 }
+XET = {"HF_HUB_DISABLE_XET": "0", "TORCHINF_HF_XET": "on"}
+GIT_LFS = (
+    ("filter.lfs.process", "git-lfs filter-process"),
+    ("filter.lfs.smudge", "git-lfs smudge -- %f"),
+    ("filter.lfs.clean", "git-lfs clean -- %f"),
+    ("filter.lfs.required", "true"),
+)
+"""What ``git lfs install`` sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to bring: files of one folder of a site, which is also a repository of the hub."""
+    """What to bring: files of one folder of a site, which is also a repository of the hub.
+
+    ``revision`` is the commit, where it is known from an earlier time.
+    """
 
     site: Site
     items: Sequence[Item]
     tls: bool = False
+    revision: str = ""
 
     @property
     def repo(self) -> str:
@@ -70,12 +83,14 @@ class Peer:
         build: makes the command that brings a job's files into a folder.
         gives: what it does beyond writing the bytes: ``verified`` when it compares
             the digest, ``durable`` when it also waits for the disk.
+        served: False when the bytes are not the server's, but come from a folder.
     """
 
     name: str
     needs: str
     build: Build
     gives: str = ""
+    served: bool = True
 
     @property
     def missing(self) -> bool:
@@ -146,7 +161,41 @@ def hf(job: Job, out: Path) -> Command:
     """The whole repository, or the one file of it by name."""
     env = HF_ENV | job.trust | {"HF_ENDPOINT": job.base, "HF_HOME": str(out)}
     names = [job.items[0].name] if len(job.items) == 1 else []
+    if job.revision:
+        names += ["--revision", job.revision]
     return program("hf", "download", f"{OWNER}/{job.repo}", *names, **env)
+
+
+def hf_xet(job: Job, out: Path) -> Command:
+    command = hf(job, out)
+    return Command(command.argv, {**command.env, "HF_HUB_DISABLE_XET": "0"})
+
+
+def git(job: Job, out: Path) -> Command:
+    """A clone, large files by git-lfs; a later time only what is new.
+
+    git refuses a folder that is there, so what a killed clone left is removed first.
+    """
+    clone = str(out / "clone")
+    env = {f"GIT_CONFIG_KEY_{number}": key for number, (key, _) in enumerate(GIT_LFS)}
+    env |= {f"GIT_CONFIG_VALUE_{number}": value for number, (_, value) in enumerate(GIT_LFS)}
+    env |= {"GIT_CONFIG_COUNT": str(len(GIT_LFS)), "GIT_CONFIG_NOSYSTEM": "1"}
+    if job.revision:
+        return program("git", "-C", clone, "pull", "-q", **env)
+    url = f"{job.base}/git/{job.repo}.git"
+    return program("sh", "-c", 'rm -rf "$1" && exec git clone -q "$0" "$1"', url, clone, **env)
+
+
+def torchinf_hf(job: Job, out: Path) -> Command:
+    """The whole repository, as people type it."""
+    at = f"@{job.revision}" if job.revision else ""
+    ref = f"hf:{OWNER}/{job.repo}{at}"
+    return program("torchinf", *_download(ref, out), HF_ENDPOINT=job.base, **job.trust)
+
+
+def torchinf_xet(job: Job, out: Path) -> Command:
+    command = torchinf_hf(job, out)
+    return Command(command.argv, {**command.env, **HF_ENV, **XET})
 
 
 def torchinf(job: Job, out: Path) -> Command:
@@ -187,7 +236,12 @@ ARIA2 = Peer("aria2c -x16", "aria2c", aria2)
 ARIA2_CHECKED = Peer("aria2c -x16 --checksum", "aria2c", aria2_checked, "verified")
 ARIA2_MANY = Peer("aria2c -j8", "aria2c", aria2_many)
 HF = Peer("hf download", "hf", hf)
+HF_HTTP = Peer("hf download, http", "hf", hf)
+HF_XET = Peer("hf download, Xet", "hf_xet", hf_xet, served=False)
+GIT = Peer("git clone", "git-lfs", git, "verified")
 TORCH_HUB = Peer("torch.hub", "torch", _script_peer("torch_hub"), "verified")
 POOCH = Peer("pooch", "pooch", _script_peer("pooch_retrieve"), "verified")
 REQUESTS = Peer("requests, then sha256", "requests", _script_peer("requests_twice"), "verified")
 TORCHINF = Peer("torchinf", "torchinf", torchinf, DURABLE)
+TORCHINF_HF = Peer("torchinf", "torchinf", torchinf_hf, DURABLE)
+TORCHINF_XET = Peer("torchinf, Xet", "hf_xet", torchinf_xet, DURABLE, served=False)

@@ -107,7 +107,7 @@ def summary(reports: Iterable[Report]) -> str:
     goals = [(report.name, goal) for report in reports for goal in report.goals]
     met = sum(goal.met is True for _, goal in goals)
     lines = [f"{met} of {len(goals)} goals met"]
-    return "\n".join(lines + [f"  {name:9}{goal.line()[1:]}" for name, goal in goals])
+    return "\n".join(lines + [f"  {name:10}{goal.line()[1:]}" for name, goal in goals])
 
 
 def as_json(reports: Iterable[Report]) -> list[dict[str, object]]:

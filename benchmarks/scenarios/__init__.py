@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 from benchmarks.bench import Bench
 from benchmarks.report import Report
-from benchmarks.scenarios import connections, downloads, failures, registry, startup
+from benchmarks.scenarios import (
+    connections,
+    downloads,
+    failures,
+    huggingface,
+    registry,
+    startup,
+)
 
 SCENARIOS: dict[str, Callable[[Bench], Report]] = {
     "one-file": downloads.one_file,
@@ -18,6 +25,10 @@ SCENARIOS: dict[str, Callable[[Bench], Report]] = {
     "adaptive": connections.adaptive,
     "resume": failures.resume,
     "stall": failures.stall,
+    "hf-weights": huggingface.weights,
+    "hf-many": huggingface.many,
+    "hf-resume": huggingface.resume,
+    "hf-warm": huggingface.warm,
     "startup": startup.startup,
     "library": startup.library,
     "registry": registry.registry,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from benchmarks import content, peers
 from benchmarks.bench import Bench
@@ -21,24 +21,8 @@ PATIENCE = 5.0
 def resume(bench: Bench) -> Report:
     """Kill at half the time of a fresh run, then run the same command again."""
     item = bench.large(bench.capped_size)
-    rows: list[Row] = []
-    again: dict[str, float] = {}
     with bench.serve([item]) as near, bench.link(near, *SHARED) as site:
-        job = Job(site, [item])
-        for peer in (peers.HF, peers.TORCHINF):
-            if peer.missing:
-                rows.append(Row(peer.name, None))
-                continue
-            try:
-                fresh = middle([bench.download(peer, job) for _ in range(bench.rounds)])
-                ends = [_killed(bench, peer, job, fresh.wall / 2) for _ in range(bench.rounds)]
-            except PeerError as error:
-                rows.append(Row(peer.name, None, f"{FAILED}: {error}"))
-                continue
-            second = middle([sample for sample, _ in ends])
-            again[peer.name] = max(sent for _, sent in ends) / item.size
-            note = f"{again[peer.name]:.2f} of the bytes sent"
-            rows += [Row(peer.name, fresh), Row(f"{peer.name}, run again", second, note)]
+        rows, again = interrupted(bench, (peers.HF, peers.TORCHINF), Job(site, [item]))
     goals = (
         Goal("torchinf, run again ÷ fresh", 0.7, ratio(rows, "torchinf, run again", "torchinf")),
         Goal("torchinf, bytes sent in both runs ÷ size", 1.1, again.get("torchinf")),
@@ -64,6 +48,32 @@ def stall(bench: Bench) -> Report:
     goals = (Goal("torchinf, lost to the stalled connection", PATIENCE, lost, " s"),)
     title = f"{item.size >> 20} MiB, 50 MB/s a connection, one of 16 falls silent"
     return Report("stall", title, "torchinf, 16 fixed, clean", rows, goals)
+
+
+def interrupted(
+    bench: Bench, everyone: Sequence[Peer], job: Job
+) -> tuple[list[Row], dict[str, float]]:
+    """Rows of fresh runs and of those after a kill; bytes sent in both runs ÷ size, by peer."""
+    rows: list[Row] = []
+    again: dict[str, float] = {}
+    size = sum(item.size for item in job.items)
+    for peer in everyone:
+        if peer.missing:
+            rows.append(Row(peer.name, None))
+            continue
+        try:
+            fresh = middle([bench.download(peer, job) for _ in range(bench.rounds)])
+            ends = [_killed(bench, peer, job, fresh.wall / 2) for _ in range(bench.rounds)]
+        except PeerError as error:
+            rows.append(Row(peer.name, None, f"{FAILED}: {error}"))
+            continue
+        second = middle([sample for sample, _ in ends])
+        note = "bytes not counted: from a folder"
+        if peer.served:
+            again[peer.name] = max(sent for _, sent in ends) / size
+            note = f"{again[peer.name]:.2f} of the bytes sent"
+        rows += [Row(peer.name, fresh), Row(f"{peer.name}, run again", second, note)]
+    return rows, again
 
 
 def _killed(bench: Bench, peer: Peer, job: Job, after: float) -> tuple[Sample, int]:

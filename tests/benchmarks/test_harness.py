@@ -1,6 +1,7 @@
 """The benchmark harness measures what it says; no figure is judged here."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from benchmarks.measure import Command, PeerError, Sample, middle, run  # noqa: 
 from benchmarks.peers import Job, Peer  # noqa: E402
 from benchmarks.report import FAILED, Goal, Report, Row, table  # noqa: E402
 
-from benchmarks import content, nginx  # noqa: E402
+from benchmarks import content, hub, nginx, repositories  # noqa: E402
 
 needs_nginx = pytest.mark.skipif(nginx.find() is None, reason="nginx is not installed")
 
@@ -43,6 +44,43 @@ def test_every_download_scenario_runs_and_its_result_is_checked(tmp_path):
         assert mine["sample"]["code"] == 0, mine
     assert "torchinf" in done.stdout
     assert list(tmp_path.iterdir()) == [target]
+
+
+@needs_nginx
+def test_the_scenarios_of_the_hugging_face_hub_run_and_a_known_commit_is_no_request(tmp_path):
+    target = tmp_path / "figures.json"
+    argv = [sys.executable, "-m", "benchmarks", "--only", "hf-many", "hf-resume", "hf-warm"]
+    argv += ["--size", "1MiB", "--count", "15", "--rounds", "1", "--json", str(target)]
+    argv += ["--dir", str(tmp_path)]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    reports = {report["name"]: report for report in json.loads(target.read_text())}
+    cold, resume, warm = (
+        {row["who"]: row for row in reports[name]["rows"]}
+        for name in ("hf-many", "hf-resume", "hf-warm")
+    )
+    assert cold["torchinf"]["sample"]["code"] == 0
+    assert resume["torchinf, run again"]["note"].endswith("of the bytes sent")
+    assert warm["torchinf, weights"]["note"] == "0 bytes of answers"
+    assert warm["torchinf, many"]["note"] == "0 bytes of answers"
+    assert warm["hf download, http, many"]["note"] != "0 bytes of answers"
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_hub_of_the_benchmarks_says_of_a_repository_what_git_does(tmp_path):
+    files, work = tmp_path / "files", tmp_path / "work"
+    items = repositories.many(files, 9)
+    hub.write(files, work, items)
+    (bare,) = (work / "git").iterdir()
+    listed = ["git", "-C", str(bare), "ls-tree", "-r", "main", "--format=%(path) %(objectname)"]
+    known = dict(line.split() for line in subprocess.check_output(listed, text=True).splitlines())
+    (tree,) = (work / "api").rglob(f"tree/{hub.COMMIT}")
+    entries = {entry["path"]: entry for entry in json.loads(tree.read_text())}
+    assert len(entries) == 9
+    assert entries.keys() == known.keys() - {".gitattributes"}
+    plain = {path: entry["oid"] for path, entry in entries.items() if "lfs" not in entry}
+    assert plain == {path: known[path] for path in plain}
+    assert len(plain) == 6
 
 
 @needs_nginx
