@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from torchinf_core.cli.run import run
 from torchinf_core.errors import (
     IntegrityError,
     ModelNotFoundError,
@@ -19,7 +20,8 @@ from torchinf_core.errors import (
     UsageError,
 )
 from torchinf_core.manager import ModelDownloader, download_model
-from torchinf_core.testing import Hub
+from torchinf_core.store import Store
+from torchinf_core.testing import Hub, faults
 from torchinf_core.testing.github import GitHub, Repo
 from torchinf_core.testing.pytorch_org import add_checkpoint
 
@@ -186,6 +188,25 @@ def test_wrong_weights_are_refused_and_nothing_is_published(
     with pytest.raises(IntegrityError):
         downloader.download("hub:pytorch/vision/resnet50")
     assert downloader.list_available_models() == {}
+
+
+@pytest.mark.parametrize("part", ["code", "weights"])
+def test_a_flipped_byte_is_status_5_and_leaves_nothing_behind(
+    part: str, hub: Hub, vision: Repo, downloader: ModelDownloader, capfd: pytest.CaptureFixture
+) -> None:
+    digest = hashlib.sha256(bare_checkpoint()).hexdigest()[:8]
+    weights = f"/models/resnet50-{digest}.pth"
+    hub.fail(
+        vision.codeload_path(vision.sha) if part == "code" else weights, faults.flip().always()
+    )
+
+    store = downloader.cache_dir
+    status = run(["download", "hub:pytorch/vision/resnet50", "--cache-dir", str(store)])
+
+    assert status == 5, capfd.readouterr().err
+    for folder in ("records", "models", "partial", "tmp"):
+        assert files_below(store / folder) == {}
+    assert Store(store).fsck(repair=False) == []
 
 
 def test_an_archive_packed_anew_for_the_same_commit_is_the_same_model(

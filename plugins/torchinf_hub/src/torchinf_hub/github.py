@@ -90,7 +90,7 @@ def get_archive(place: GitHub, commit: str, host: Host, into: Path) -> tuple[str
 
     Raises:
         ModelNotFoundError: the repository or the commit is gone.
-        IntegrityError: what came says that it is another commit.
+        IntegrityError: what came says that it is another commit, or is damaged.
         SizeLimitError: it is larger than the ``max_archive`` setting.
         FormatError: it is no archive of a git repository.
     """
@@ -142,11 +142,18 @@ def _limit(host: Host) -> int:
 def _check_comment(path: Path, size: int, commit: str, place: GitHub) -> None:
     """Git writes the commit it archived into the comment of the zip."""
     with open(path, "rb") as file:
-        if file.read(4) != b"PK\3\4":
-            raise FormatError(f"what came for {place} at {commit} is no archive of a repository")
+        head = file.read(4)
         file.seek(max(0, size - _COMMENT_ROOM))
         tail = file.read()
-    if not (len(tail) == _COMMENT_ROOM and tail.startswith(b"PK\5\6") and tail[20:22] == b"\x28\0"):
+    is_zip = head == b"PK\3\4"
+    has_comment = (
+        len(tail) == _COMMENT_ROOM and tail.startswith(b"PK\5\6") and tail[20:22] == b"\x28\0"
+    )
+    if not (is_zip and has_comment) and tail[22:] == commit.encode():
+        raise IntegrityError(f"the archive of {place} arrived damaged", hint="try again")
+    if not is_zip:
+        raise FormatError(f"what came for {place} at {commit} is no archive of a repository")
+    if not has_comment:
         raise FormatError(
             f"the archive of {place} does not say of which commit it is",
             hint="is the github setting the URL of a server that makes archives as git does?",

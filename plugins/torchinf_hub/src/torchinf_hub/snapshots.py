@@ -21,10 +21,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchinf_core.errors import ModelNotFoundError, RefError, SizeLimitError, from_os_error
+from torchinf_core.errors import (
+    FormatError,
+    IntegrityError,
+    ModelNotFoundError,
+    RefError,
+    SizeLimitError,
+    from_os_error,
+)
 from torchinf_core.verify import archives, check_path, hash_file
 from torchinf_hub import github
 from torchinf_hub.commits import choose
+from torchinf_hub.damage import is_damaged
 from torchinf_hub.naming import Directory, GitHub, Place
 
 if TYPE_CHECKING:
@@ -80,6 +88,7 @@ def opened(place: Place, host: Host) -> Iterator[Snapshot]:
     """The code at a place, to be read within the block.
 
     Raises:
+        IntegrityError: an archive arrived damaged.
         TorchinfError: it is not there, or can't be had.
     """
     if isinstance(place, Directory):
@@ -89,14 +98,26 @@ def opened(place: Place, host: Host) -> Iterator[Snapshot]:
     archive = _archive(place, chosen.commit, host)
     root = Path(_temporary())
     try:
-        names = archives.unpack(
-            archive.path, root, strip=1, max_bytes=host.settings.max_bytes, max_entries=MAX_FILES
-        )
+        names = _unpacked(place, archive, root, host)
         files = {name: hash_file(root / name)[0] for name in names}
         notes = (chosen.note,) if chosen.note else ()
         yield Snapshot(root, files, chosen.commit, chosen.ref, archive, notes)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _unpacked(place: GitHub, archive: Archive, root: Path, host: Host) -> list[str]:
+    try:
+        return archives.unpack(
+            archive.path, root, strip=1, max_bytes=host.settings.max_bytes, max_entries=MAX_FILES
+        )
+    except FormatError as error:
+        if not is_damaged(archive.path, MAX_FILES):
+            raise
+        _forget(archive)
+        raise IntegrityError(
+            f"the archive of {place} arrived damaged: {error}", hint="try again"
+        ) from error
 
 
 # ARCHIVES OF THIS PROCESS
@@ -129,6 +150,14 @@ def _archive(place: GitHub, commit: str, host: Host) -> Archive:
     for (process, _), old in dropped:
         _remove(str(old.path.parent), process)
     return archive
+
+
+def _forget(archive: Archive) -> None:
+    """Have it fetched anew the next time."""
+    with _lock:
+        for key in [key for key, kept in _kept.items() if kept is archive]:
+            del _kept[key]
+    _remove(str(archive.path.parent), os.getpid())
 
 
 def _temporary() -> str:
