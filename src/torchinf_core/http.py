@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from torchinf_core import __version__, retry
+from torchinf_core.addresses import parse_networks, public_addresses
 from torchinf_core.errors import (
     AccessDeniedError,
     ModelNotFoundError,
@@ -245,6 +246,7 @@ class _Transport(httpx.BaseTransport):
         self._settings = settings
         self._attempts = settings.retries if retries else 1
         self._pools: dict[tuple[bool, str | None], httpx.HTTPTransport] = {}
+        self._guarded = settings.public_only
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -261,7 +263,7 @@ class _Transport(httpx.BaseTransport):
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             try:
-                response = pool.handle_request(request)
+                response = pool.handle_request(self._pinned(request))
             except httpx.TransportError as error:
                 nobody = isinstance(error, httpx.ConnectError) and attempt >= CONNECT_ATTEMPTS
                 if last or nobody or is_certificate_error(error):
@@ -276,12 +278,34 @@ class _Transport(httpx.BaseTransport):
             retry.sleep(retry.pause_before(attempt, wish))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def _pinned(self, request: httpx.Request) -> httpx.Request:
+        """The request to a checked address instead of a name, where only public ones are allowed.
+
+        Names are looked up once, here: what was checked is what is dialled.
+        """
+        if not self._guarded:
+            return request
+        url = request.url
+        port = url.port or (443 if url.scheme == "https" else 80)
+        networks = parse_networks(self._settings.private_networks)
+        address = public_addresses(url.host, port, networks)[0]
+        return httpx.Request(
+            request.method,
+            url.copy_with(host=address),
+            headers=request.headers,  # these hold the name as Host
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": url.host},
+        )
+
     def _pool(self, url: str) -> httpx.HTTPTransport:
-        proxy = proxy_for(url, self._settings)
+        proxy = None if self._guarded else proxy_for(url, self._settings)
         secure = url.startswith("https:") or bool(proxy and proxy.startswith("https:"))
+        # Where addresses are dialled, a connection whose certificate was checked for
+        # one name is used for no other.
+        key = (secure, urlsplit(url).hostname if self._guarded else proxy)
         # Of two made at once one would be lost, with connections that nobody closes.
         with self._lock:
-            pool = self._pools.get((secure, proxy))
+            pool = self._pools.get(key)
             if pool is None:
                 pool = httpx.HTTPTransport(
                     verify=tls_context(self._settings) if secure else False,
@@ -289,7 +313,7 @@ class _Transport(httpx.BaseTransport):
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
                     proxy=_usable_proxy(proxy) if proxy else None,
                 )
-                self._pools[secure, proxy] = pool
+                self._pools[key] = pool
         return pool
 
     def close(self) -> None:

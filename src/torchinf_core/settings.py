@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 
 from torchinf_core.errors import UsageError
+from torchinf_core.frozen import dataclass
 from torchinf_core.run_settings import RUN_PARSERS, RunSettings
 
 DEFAULT_CACHE_DIR = "~/.torch_inference/models"
@@ -43,6 +44,9 @@ class Settings:
         allow_unverified: accept a file of which neither size nor digest is known.
         ca_file: PEM file with the certificates to trust instead of the default.
         proxy: URL for all connections instead of the environment's proxies.
+        public_only: connect to public addresses alone, as a server must that fetches
+            what its clients name; proxies are not used then.
+        private_networks: networks that ``public_only`` lets pass all the same.
         disable: plugin names that are not loaded.
         tokens: host → bearer token, sent to that host only.
         plugins: plugin name → its own settings.
@@ -67,6 +71,8 @@ class Settings:
     allow_unverified: bool = False
     ca_file: str = ""
     proxy: str = ""
+    public_only: bool = False
+    private_networks: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -150,6 +156,15 @@ def _words(value: Any) -> tuple[str, ...]:
     raise ValueError("a list of names")
 
 
+def _networks(value: Any) -> tuple[str, ...]:
+    words = _words(value)
+    if words:
+        from torchinf_core.addresses import parse_networks
+
+        parse_networks(words)
+    return words
+
+
 _PARSERS: dict[str, Callable[[Any], Any]] = {
     "cache_dir": _text,
     "offline": parse_bool,
@@ -165,6 +180,8 @@ _PARSERS: dict[str, Callable[[Any], Any]] = {
     "allow_unverified": parse_bool,
     "ca_file": _text,
     "proxy": _text,
+    "public_only": parse_bool,
+    "private_networks": _networks,
     "disable": _words,
     "memory_budget": parse_size,
 }
