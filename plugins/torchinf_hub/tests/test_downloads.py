@@ -126,6 +126,7 @@ def test_asking_again_makes_no_connection(
     offline = ModelDownloader(downloader.cache_dir, offline=True)
     assert downloader.obtain("hub:pytorch/vision/resnet50").hit
     assert offline.obtain("hub:pytorch/vision/resnet50").hit
+    assert offline.obtain(f"hub:pytorch/vision/resnet50@{vision.sha}").hit
     assert (len(hub.requests), hub.connections) == (asked, connections)
     with pytest.raises(OfflineError):
         offline.download("hub:pytorch/vision:v0.10.0/resnet50", name="other")
