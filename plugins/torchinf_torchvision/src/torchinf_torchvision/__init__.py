@@ -1,7 +1,7 @@
 """Source plugin for the models and weights of torchvision.
 
-All it knows is in the catalogue that ships with it: resolving and searching
-import no framework and open no connection.
+All it knows is in the catalogue that ships with it: resolving, searching and
+telling how a model is used import no framework and open no connection.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import typer
 
     from torchinf_core.host import Host
+    from torchinf_core.runtimes import Architecture, Artifact
 
-__all__ = ["commands", "resolve", "search", "sources"]
+__all__ = ["architecture", "commands", "resolve", "search", "sources"]
 
 
 @hookimpl
@@ -62,6 +63,19 @@ def search(pattern: str, limit: int) -> Iterable[SearchHit]:
     from torchinf_torchvision.searching import find
 
     return find(pattern, limit)
+
+
+@hookimpl
+def architecture(artifact: Artifact, ref: ModelRef) -> Architecture:
+    """The module, and what turns pictures into labels, as the catalogue tells them.
+
+    Raises:
+        ModelNotFoundError: the catalogue has no such model or member.
+        LoadError: the artifact holds several checkpoints.
+    """
+    from torchinf_torchvision.architectures import make_architecture
+
+    return make_architecture(artifact, ref)
 
 
 @hookimpl
