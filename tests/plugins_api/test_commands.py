@@ -75,3 +75,35 @@ def test_a_plugin_without_commands_adds_nothing(site: Site) -> None:
     app = core()
     site.plugins().mount(app)
     assert app.registered_groups == []
+
+
+def test_a_single_command_of_the_plugins_own_name_is_that_command(site: Site) -> None:
+    site.install(
+        "sing",
+        "@hookimpl\ndef commands(app):\n    @app.command('sing')\n"
+        "    def anything(loud: bool = False):\n        print('LA' if loud else 'la')\n",
+    )
+    app = core()
+    site.plugins().mount(app)
+    assert run(app, "sing", "--loud") == "LA"
+    assert run(app, "list") == "core list"
+
+
+def test_a_command_of_the_plugins_name_beside_others_stays_below_it(site: Site) -> None:
+    site.install(
+        "sing",
+        GREET + "    @app.command('sing')\n    def sing():\n        print('la')\n",
+    )
+    app = core()
+    site.plugins().mount(app)
+    assert run(app, "sing", "sing") == "la"
+    assert run(app, "sing", "greet") == "hello"
+
+
+def test_a_single_command_replaces_no_command_of_the_core(site: Site) -> None:
+    site.install("path", "@hookimpl\ndef commands(app): app.command('path')(lambda: print('x'))\n")
+    app = core()
+    plugins = site.plugins()
+    plugins.mount(app)
+    assert run(app, "path") == "core path"
+    assert "torchinf has a command of that name" in plugins.warnings[0]

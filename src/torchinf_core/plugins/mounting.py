@@ -20,6 +20,7 @@ def mount(app: typer.Typer, plugins: Iterable[Loaded]) -> list[str]:
     """Mount each plugin's commands as ``<plugin> …``; returns what went wrong, a line each.
 
     A plugin gets an empty app of its own, so it can't replace a command of ``app``.
+    One that registers a single command of its own name is that command.
     """
     taken = {group.name for group in app.registered_groups}
     for command in app.registered_commands:
@@ -49,6 +50,19 @@ def mount(app: typer.Typer, plugins: Iterable[Loaded]) -> list[str]:
                     f"the commands of plugin {plugin.entry.name!r} are left out: "
                     "torchinf has a command of that name"
                 )
+            elif _is_one_command(own):
+                app.registered_commands.append(own.registered_commands[0])
             elif own.registered_commands or own.registered_groups:
                 app.add_typer(own)
     return problems
+
+
+def _is_one_command(own: typer.Typer) -> bool:
+    """Whether a plugin's app holds nothing but one command, called like the plugin."""
+    commands = own.registered_commands
+    return (
+        len(commands) == 1
+        and commands[0].name == own.info.name
+        and not own.registered_groups
+        and own.registered_callback is None
+    )
