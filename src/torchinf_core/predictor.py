@@ -125,6 +125,11 @@ class Predictor(ABC):
         return self.artifact.name
 
     @property
+    def has_module(self) -> bool:
+        """True when it can run a pipeline that needs the ``torch.nn.Module`` itself."""
+        return self._module is not None
+
+    @property
     def kind(self) -> ItemKind:
         """What its pipeline takes; ``array`` where there is none."""
         if not self.artifact.describable:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from torchinf_core import records
-from torchinf_core.store import locks
+from torchinf_core.store import derived, locks
 from torchinf_core.store.blobs import set_aside
 from torchinf_core.store.layout import DERIVED_SUFFIX, LINKS_SUFFIX, RECORD_SUFFIX, Layout
 from torchinf_core.store.models import delete, weight
@@ -66,7 +66,7 @@ def mark(layout: Layout) -> Marks:
 def find(layout: Layout, *, locks_work: bool, now: float) -> Victims:
     """What can go.  Without working locks anything younger than a day stays."""
     marks = mark(layout)
-    unused = list(_unused_models(layout, marks))
+    unused = [*_unused_models(layout, marks), *_unused_forms(layout, marks, now)]
     if not locks_work:
         unused = [path for path in unused if _age(path, now) > RESUMABLE]
     needed = _inodes_of(layout, marks.broken)
@@ -125,6 +125,12 @@ def _unused_models(layout: Layout, marks: Marks) -> Iterator[str]:
         current = marks.generations.get(ident)
         kept = (current, f"{current}{LINKS_SUFFIX}", f"{current}{DERIVED_SUFFIX}")
         yield from (path for path in _entries(home) if os.path.basename(path) not in kept)
+
+
+def _unused_forms(layout: Layout, marks: Marks, now: float) -> Iterator[str]:
+    for ident, current in marks.generations.items():
+        place = f"{layout.path('models')}/{ident}/{current}{DERIVED_SUFFIX}"
+        yield from derived.unusable(place, now)
 
 
 def _drop_empty_directories(layout: Layout) -> None:
