@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from torchinf_core.errors import NotCachedError, NotFoundError, SizeLimitError
+from torchinf_core.frozen import dataclass
 from torchinf_core.loading import load_record
 from torchinf_core.manager import ModelDownloader, get_model_downloader
 from torchinf_core.predictor import Predictor

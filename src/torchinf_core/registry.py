@@ -9,11 +9,12 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torchinf_core import records
 from torchinf_core.errors import NameTakenError, NotCachedError, StoreError
+from torchinf_core.frozen import dataclass
 from torchinf_core.store.durable import remove_file, sync_directory, translated, write_file
 from torchinf_core.store.layout import RECORD_SUFFIX, name_of
 from torchinf_core.types import Record

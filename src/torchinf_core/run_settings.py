@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+from torchinf_core.frozen import dataclass
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 

@@ -8,11 +8,12 @@ here imports it, nor any framework.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from torchinf_core.errors import NotFoundError
+from torchinf_core.frozen import dataclass
 from torchinf_core.types import Json, ModelRef, Record, StoredFile
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Derived:
         tolerance: that the error was held to.
         seconds, reference_seconds: median time of one call on the examples.
         created: ISO 8601, UTC.
+        arch: reference that told the architecture, where the user named one.
     """
 
     runtime: str
@@ -142,6 +144,7 @@ class Derived:
     seconds: float = 0.0
     reference_seconds: float = 0.0
     created: str = ""
+    arch: str = ""
 
     @property
     def speedup(self) -> float:

@@ -8,9 +8,11 @@ is data: no I/O, nothing imported but the standard library.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from typing import Any
+
+from torchinf_core.frozen import dataclass
 
 Json = Any
 """A value that ``json.dumps`` takes: None, bool, int, float, str, list, dict."""

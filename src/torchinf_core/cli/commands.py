@@ -14,6 +14,10 @@ COMMANDS = {
         "tag": ("shelf", "Add tags to a stored model, or remove them."),
         "trust": ("shelf", "Allow the code of a stored model to run."),
     },
+    "Predict": {
+        "run": ("predicting.command", "Predict with any model, downloaded if it is not here."),
+        "predict": ("predicting.command", "Predict with a stored model."),
+    },
     "Store": {
         "cache": ("storage", "Show where the store is and what it holds."),
         "gc": ("storage", "Delete what no model needs any more."),
@@ -35,9 +39,10 @@ Usage: torchinf COMMAND [ARGS]...
 
 Any model, from any source, pinned and verified in one local store.
 
-  torchinf download torchvision:resnet18    get a model
-  torchinf list                             see what is there
-  torchinf COMMAND --help                   read about a command
+  torchinf run torchvision:resnet18 cat.jpg   get a model and use it
+  torchinf download torchvision:resnet18      get it only
+  torchinf list                               see what is there
+  torchinf COMMAND --help                     read about a command
 """
 _TAIL = """
 Options:

@@ -1,9 +1,10 @@
-"""Answers that need no Typer: version, help, and simple forms of path, list, info, download.
+"""Answers that need no Typer: version, help, simple forms of path, list, info, download, predict.
 
 ``path`` and a warm ``download`` import only what Python starts with and json,
 and so take a few milliseconds.  Whatever is unusual (an option, a
 settings file, a file that was touched, no such name) is left to the whole
-command line: nothing here reports an error.
+command line: nothing here reports an error, but for ``predict``, which is not
+begun before its words are understood and then ends as it would there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ def answer(argv: Sequence[str]) -> int | None:
     """Do what ``argv`` asks and return an exit status, or do nothing and return None."""
     if "_TORCHINF_COMPLETE" in os.environ or os.environ.get("TORCHINF_DEBUG"):
         return None
+    if argv and argv[0] == "predict":
+        return _predict(argv)
     from torchinf_core.cli import output
 
     try:
@@ -104,6 +107,61 @@ def _info(name: str, cache_dir: str | None, flags: set[str]) -> None:
 
     show_info(ModelDownloader(cache_dir), name, as_json="--json" in flags)
 
+
+def _predict(argv: Sequence[str]) -> int | None:
+    words: list[str] = []
+    asked: dict[str, object] = {}
+    rest = iter(argv[1:])
+    for word in rest:
+        if word in _PREDICT_FLAGS:
+            asked[_PREDICT_FLAGS[word]] = True
+        elif word in _PREDICT_VALUES:
+            value = next(rest, "")
+            if not value or value.startswith("-") or _PREDICT_VALUES[word] in asked:
+                return None
+            asked[_PREDICT_VALUES[word]] = value
+        elif word in _PREDICT_NUMBERS:
+            value = next(rest, "")
+            if not (value.isascii() and value.isdecimal() and int(value)):
+                return None
+            asked[_PREDICT_NUMBERS[word]] = int(value)
+        elif word.startswith("-") and word != "-":
+            return None
+        else:
+            words.append(word)
+    if len(words) < 2:  # a model and an input
+        return None
+    import gc
+
+    from torchinf_core.cli.ending import ended
+
+    gc.disable()  # nothing of what is imported from here on becomes garbage
+
+    def command() -> int:
+        from torchinf_core.cli.predicting.predict import predict
+        from torchinf_core.cli.predicting.request import Request
+
+        return predict(Request(words[0], words[1:], **asked))  # type: ignore[arg-type]
+
+    return ended(argv, command)
+
+
+_PREDICT_FLAGS = {
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "--json": "as_json",
+    "--original": "original",
+    "--force": "force",
+    "--fail-fast": "fail_fast",
+}
+_PREDICT_VALUES = {
+    "--cache-dir": "cache_dir",
+    "--device": "device",
+    "--runtime": "runtime",
+    "--precision": "precision",
+    "--out": "out",
+}
+_PREDICT_NUMBERS = {"--top": "top", "--batch-size": "batch_size", "--threads": "threads"}
 
 _FLAGS = {"-q": "--quiet", "--quiet": "--quiet", "--json": "--json"}
 

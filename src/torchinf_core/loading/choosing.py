@@ -6,7 +6,6 @@ A device that was asked for and is not there is an error, never another device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from torchinf_core.errors import (
     AmbiguousRuntimeError,
@@ -15,6 +14,7 @@ from torchinf_core.errors import (
     NoRuntimeError,
     TorchinfError,
 )
+from torchinf_core.frozen import dataclass
 from torchinf_core.plugins import Plugins
 from torchinf_core.plugins.results import check_claim
 from torchinf_core.run_settings import RunSettings

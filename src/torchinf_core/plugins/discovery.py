@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from torchinf_core.frozen import dataclass
 
 GROUP_PREFIX = "torchinf.v"
 """All versions of the plugin API have a group that starts like this."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from types import FunctionType, ModuleType
+from typing import Any, TypeGuard
 
 from torchinf_core.errors import PluginContractError
+from torchinf_core.frozen import dataclass
 from torchinf_core.hookspecs import Hooks, hook_names, hookimpl
 
 ROUTED = ("resolve", "fetch", "token", "search", "trusts", "architecture")
@@ -21,9 +22,27 @@ PAIRED = (("claim", "load"), ("load", "claim"), ("optimize", "load"))
 """A hook of a runtime, and another without which it is of no use."""
 
 _MARK = f"{hookimpl.project_name}_impl"
-_PARAMETERS = {
-    hook: tuple(inspect.signature(getattr(Hooks, hook)).parameters)[1:] for hook in hook_names()
-}
+
+
+def _names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the parameters; of a simple function without the cost of ``signature``."""
+    if _is_simple(function):
+        code = function.__code__
+        return code.co_varnames[: code.co_argcount]
+    return tuple(inspect.signature(function).parameters)
+
+
+def _is_simple(function: Callable[..., Any]) -> TypeGuard[FunctionType]:
+    """True for a function that is not wrapped, without defaults, keyword-only and catch-all."""
+    if not isinstance(function, FunctionType) or function.__dict__.keys() & _DISGUISES:
+        return False
+    code = function.__code__
+    simple = not (function.__defaults__ or code.co_kwonlyargcount)
+    return simple and not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+
+
+_DISGUISES = {"__wrapped__", "__signature__"}
+_PARAMETERS = {hook: _names(getattr(Hooks, hook))[1:] for hook in hook_names()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +64,7 @@ class Implementation:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the arguments it takes."""
-        return tuple(inspect.signature(self.function).parameters)
+        return _names(self.function)
 
 
 def implementations(plugin: object) -> list[Implementation]:
@@ -95,7 +114,10 @@ def _check_together(found: list[Implementation]) -> None:
 
 def _options(plugin: object, attribute: str) -> dict[str, Any] | None:
     """What ``@hookimpl`` noted on a function; properties are not run to find out."""
-    found = inspect.getattr_static(plugin, attribute, None)
+    if isinstance(plugin, ModuleType):
+        found = vars(plugin).get(attribute)
+    else:
+        found = inspect.getattr_static(plugin, attribute, None)
     if isinstance(found, (staticmethod, classmethod)):
         found = found.__func__
     options = getattr(found, _MARK, None) if inspect.isroutine(found) else None
@@ -106,6 +128,8 @@ def _check_signature(hook: str, function: Callable[..., Any]) -> None:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise PluginContractError(f"{hook!r} is async; hooks are plain functions")
     offered = _PARAMETERS[hook]
+    if _is_simple(function) and set(_names(function)) <= set(offered):
+        return
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
             raise PluginContractError(f"{hook!r} has the keyword-only parameter {name!r}")

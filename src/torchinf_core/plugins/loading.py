@@ -8,11 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 
 from torchinf_core.errors import PluginContractError, TorchinfError
+from torchinf_core.frozen import dataclass
 from torchinf_core.hookspecs import GROUP
 from torchinf_core.plugins.boundary import describe, one_line, trace
 from torchinf_core.plugins.discovery import EntryPoint

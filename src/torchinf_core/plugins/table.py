@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pluggy
 
 from torchinf_core import known
 from torchinf_core.errors import PluginConflictError, UnknownSourceError
+from torchinf_core.frozen import dataclass
 from torchinf_core.hookspecs import Hooks
 from torchinf_core.plugins.boundary import code_id
 from torchinf_core.plugins.discovery import EntryPoint
@@ -112,6 +112,10 @@ class _Part:
     def __init__(self, implementations: Iterable[Implementation]) -> None:
         for item in implementations:
             setattr(self, item.attribute, item.function)
+
+    def __dir__(self) -> list[str]:
+        """The functions alone: pluggy looks closely at each name, and that takes its time."""
+        return list(self.__dict__)
 
 
 def _register(loaded: Loaded, manager: pluggy.PluginManager) -> object:

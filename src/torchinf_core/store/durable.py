@@ -169,6 +169,14 @@ def _take_back(target: str, backup: str) -> None:
             os.unlink(target)
 
 
+def remove_tree(path: str) -> None:
+    """Delete a directory and what is in it as far as that can be done."""
+    # What it imports takes as long as all else that a load needs of the store.
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def remove_file(path: str) -> bool:
     """Unlink durably; False when there was nothing."""
     try:

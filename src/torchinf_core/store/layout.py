@@ -6,15 +6,14 @@ of this module.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from torchinf_core.errors import IntegrityError, StoreError
+from torchinf_core.frozen import dataclass
 from torchinf_core.types import StoredFile
-from torchinf_core.warm import model_id
+from torchinf_core.warm import hex_digest, model_id
 
 LAYOUT = 1
 RECORD_SUFFIX = ".json"
@@ -40,7 +39,7 @@ _boot_id = ""
 def name_of(ident: str) -> str | None:
     """The model name behind an id, where the id alone tells (no capital letters)."""
     name = ident[:-9]
-    if _SLUG.fullmatch(name) and hashlib.sha256(name.encode()).hexdigest()[:8] == ident[-8:]:
+    if _SLUG.fullmatch(name) and hex_digest(name.encode())[:8] == ident[-8:]:
         return name
     return None
 
@@ -48,7 +47,7 @@ def name_of(ident: str) -> str | None:
 def generation(files: Iterable[StoredFile]) -> str:
     """64 hex digits over the sorted ``(path, sha256)`` pairs: the content of a model."""
     lines = sorted(f"{file.path}\0{file.sha256}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+    return hex_digest("".join(lines).encode("utf-8", "surrogatepass"))
 
 
 def check_sha256(sha256: str) -> str:
@@ -66,7 +65,7 @@ def check_key(key: str) -> str:
     """Return ``key`` if it may name a file; else a digest of it."""
     if _KEY.fullmatch(key):
         return key
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return hex_digest(key.encode("utf-8", "surrogatepass"))
 
 
 def is_safe_path(path: str) -> bool:

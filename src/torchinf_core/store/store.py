@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -114,7 +113,7 @@ class Store:
                 os.mkdir(path, 0o700)
             yield Path(path)
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            durable.remove_tree(path)
             with suppress(OSError):
                 os.unlink(owner)
             os.close(fd)

@@ -1,0 +1,1 @@
+"""Commands that load models and use them: run, predict, explain, optimize, bench."""
