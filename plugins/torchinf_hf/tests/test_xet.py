@@ -74,6 +74,7 @@ def test_what_comes_from_xet_storage_is_checked_like_anything_else(
     assert done.returncode == 5, done.stderr
     assert "ab" * 32 in done.stderr
     assert not list((tmp_path / "store" / "records").glob("*.json"))
+    assert not [path for path in (tmp_path / "store" / "blobs").rglob("*") if path.is_file()]
 
 
 def test_xet_is_not_used_unless_the_setting_says_so(

@@ -229,20 +229,8 @@ def _fetched_by_plugin(
             raise PluginContractError(
                 f"fetching {redact(str(plan.ref))} did not write exactly the planned files: {wrong}"
             )
-        have = []
-        for path, file in planned.items():
-            sha256, size = _into_blob(into / path, store, file)
-            known = bool(file.sha256 or file.git_sha1)
-            have.append(
-                _Have(
-                    file,
-                    sha256,
-                    size,
-                    file.validator,
-                    "published" if known else "recorded",
-                    fetched=True,
-                )
-            )
+        have = [_hashed(into / path, file) for path, file in planned.items()]
+        store.add_blobs([(into / item.file.path, item.sha256) for item in have])
         return have
 
 
@@ -262,16 +250,11 @@ def _regular_files(root: Path, plan: Plan) -> set[str]:
     return found
 
 
-def _into_blob(path: Path, store: Store, file: RemoteFile) -> tuple[str, int]:
+def _hashed(path: Path, file: RemoteFile) -> _Have:
     sha256, size = hash_file(path)
     check_digests(file, sha256, size, hash_git_blob(path) if file.git_sha1 else None)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    store.add_blob(path, sha256)
-    return sha256, size
+    verified = "published" if file.sha256 or file.git_sha1 else "recorded"
+    return _Have(file, sha256, size, file.validator, verified, fetched=True)
 
 
 def _unpack(item: _Have, store: Store, settings: Settings) -> list[StoredFile]:
