@@ -27,7 +27,7 @@ Image = pytest.importorskip("PIL.Image")
 
 
 def plain_families() -> dict[str, list[tuple[str, str]]]:
-    """Families of modules to members whose modules differ, without those with a way of their own."""
+    """Families to members whose modules differ, without those that have a way of their own."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for name, model in load()["models"].items():
         if not building.has_own_way(model):

@@ -1,7 +1,7 @@
 """Source plugin for the Hugging Face hub: a repository at one commit, as data.
 
 It asks for metadata alone; the core fetches and checks the files.  Nothing of a
-repository is run, and no framework is imported.
+repository is run by a download, and no framework is imported.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from torchinf_core.types import Json, ModelRef, Plan, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
     from torchinf_core.host import Host
+    from torchinf_core.runtimes import Architecture, Artifact
 
-__all__ = ["fetch", "resolve", "search", "sources", "token"]
+__all__ = ["architecture", "fetch", "resolve", "search", "sources", "token"]
 
 
 @hookimpl
@@ -80,3 +81,16 @@ def search(scheme: str, pattern: str, limit: int, host: Host) -> Iterable[Search
     from torchinf_hf.searching import find
 
     return find(scheme, pattern, limit, host)
+
+
+@hookimpl
+def architecture(artifact: Artifact, ref: ModelRef) -> Architecture:
+    """How the model's task is done: its module by transformers, tokens, labels, vectors.
+
+    Raises:
+        UsageError: the reference is that of another model.
+        FormatError: the model's configuration is not what it should be.
+    """
+    from torchinf_hf.using import make_architecture
+
+    return make_architecture(artifact, ref)
