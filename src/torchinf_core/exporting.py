@@ -13,8 +13,9 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BytesIO
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from torchinf_core.errors import MissingDependencyError, OptionError, UsageError, from_os_error
 
@@ -69,7 +70,6 @@ class Export(ABC):
         UsageError: something is there, and ``force`` is False.
         OptionError: no format has that ending.
         MissingDependencyError: Parquet needs pyarrow.
-        StoreError: the directory can't be written.
     """
 
     def __init__(self, path: str, *, force: bool = False) -> None:
@@ -78,10 +78,18 @@ class Export(ABC):
             raise UsageError(f"{path!r} is there already", hint="--force replaces it")
         folder, name = os.path.split(self.path)
         self._part = f"{folder}/.{name[:100]}.{os.urandom(4).hex()}.part"
+        self._file: BinaryIO = BytesIO()
+
+    def open(self) -> None:
+        """Begin the file; whoever calls this sees to it that ``__exit__`` is called.
+
+        Raises:
+            StoreError: the directory can't be written.
+        """
         try:
             self._file = open(self._part, "xb")  # noqa: SIM115 - closed by __exit__
         except OSError as error:
-            raise from_os_error(error, folder) from None
+            raise from_os_error(error, os.path.dirname(self.path)) from None
 
     @abstractmethod
     def add(self, name: str, result: Any) -> None:
@@ -99,6 +107,7 @@ class Export(ABC):
         """Let go of what was opened; the file is deleted next."""
 
     def __enter__(self) -> Self:
+        self.open()
         return self
 
     def __exit__(
@@ -137,11 +146,16 @@ class Archive(Export):
     """A ``.npz`` of arrays: ``np.load(path)[input]``, or ``[input/output]`` for several outputs."""
 
     def __init__(self, path: str, *, force: bool = False) -> None:
+        super().__init__(path, force=force)
+        self._zip: Any = None
+        self._names: set[str] = set()
+
+    def open(self) -> None:
+        """Begin the archive."""
         import zipfile
 
-        super().__init__(path, force=force)
+        super().open()
         self._zip = zipfile.ZipFile(self._file, "w", allowZip64=True)
-        self._names: set[str] = set()
 
     def add(self, name: str, result: Any) -> None:
         """Add the arrays of one result."""
@@ -174,8 +188,9 @@ class Archive(Export):
 
     def abandon(self) -> None:
         """Close it."""
-        with suppress(OSError, ValueError):
-            self._zip.close()
+        if self._zip is not None:
+            with suppress(OSError, ValueError):
+                self._zip.close()
 
 
 class Table(Export):

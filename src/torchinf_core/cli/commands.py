@@ -17,6 +17,9 @@ COMMANDS = {
     "Predict": {
         "run": ("predicting.command", "Predict with any model, downloaded if it is not here."),
         "predict": ("predicting.command", "Predict with a stored model."),
+        "explain": ("predicting.explain", "Show which runtime would load a model, and why."),
+        "optimize": ("predicting.optimize", "Build faster forms, keep what computes the same."),
+        "bench": ("predicting.bench", "Measure a model: latency and throughput."),
     },
     "Store": {
         "cache": ("storage", "Show where the store is and what it holds."),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from torchinf_core.frozen import dataclass
 from torchinf_core.hardware import stale
 from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import Artifact, Derived

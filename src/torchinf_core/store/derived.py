@@ -151,6 +151,11 @@ def follow(layout: Layout, old: str, new: str, parent: str) -> None:
         os.rmdir(before)
 
 
+def forget(layout: Layout, name: str, parent: str) -> None:
+    """Discard every form made from one content, and what is remembered of trying."""
+    discard(home(layout, name, parent))
+
+
 def discard(directory: str) -> None:
     """Delete one form; what has its files open or mapped keeps them."""
     with suppress(OSError):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from torchinf_core import items
+from torchinf_core import arrays, items
 from torchinf_core.cli.predicting.inputs import Inputs, Item, is_whole
 from torchinf_core.errors import InputError, LoadError, TorchinfError
 
@@ -79,7 +79,7 @@ class Answers:
                 continue
             if item is _END:
                 self._ended = True
-            elif is_whole(value, self._predictor.signature) and not self._is_picture(value):
+            elif self._is_whole(value):
                 self._whole = item, value, None
                 return
             else:
@@ -106,5 +106,9 @@ class Answers:
             else:
                 yield item, result, None
 
-    def _is_picture(self, value: Any) -> bool:
-        return self._predictor.kind == "image" and items.is_picture(value)
+    def _is_whole(self, value: Any) -> bool:
+        if self._predictor.kind == "image" and items.is_picture(value):
+            return False
+        if self._options and arrays.is_raw(value):
+            return True  # arrays take no options, and ``predict`` says so
+        return is_whole(value, self._predictor.signature)

@@ -154,7 +154,7 @@ def run_command(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> int:
-    """Predict with any model: it is downloaded first if it is not here.
+    """Predict with any model, downloaded if it is not here.
 
     \b
       torchinf run torchvision:resnet18 cat.jpg

@@ -6,6 +6,7 @@ stderr, others print: none of that is data, and none of it is news.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ def hushed(*, verbose: int = 0) -> Iterator[None]:
     For one thread at a time.  Streams that Python code kept from inside stay usable.
     """
     if not _null:
-        _null.append(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - kept for good
+        _null.append(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - others keep it too
+        atexit.register(_null[0].close)
     streams = sys.stdout, sys.stderr
     for stream in streams:
         with suppress(OSError, ValueError, AttributeError):

@@ -115,7 +115,10 @@ def _open(request: Request, opened: ExitStack) -> Export | None:
         return None
     from torchinf_core.exporting import export
 
-    return opened.enter_context(export(request.out, force=request.force))
+    out = export(request.out, force=request.force)
+    opened.push(out)  # before there is a file, so that an interrupt can't leave one
+    out.open()
+    return out
 
 
 def _counting(request: Request, inputs: Inputs) -> AbstractContextManager[Any]:
@@ -164,6 +167,7 @@ def _tell_failure(request: Request, name: str, error: TorchinfError) -> None:
         told = {"type": type(error).__name__, "message": str(error), "hint": error.hint}
         output.json_line({"input": name, "error": {**told, "exit_code": error.exit_code}})
     message = str(error)
-    output.labelled("error", message if name in message else f"{name}: {message}", "31")
+    known = repr(name) in message or message.startswith(f"{name}:")
+    output.labelled("error", message if known else f"{name}: {message}", "31")
     if error.hint:
         output.labelled("hint", error.hint, "36")

@@ -12,6 +12,7 @@ MOST = 10
 """Rows that are shown of one result; ``--json`` has all."""
 _BAR = 24
 _FEW = 12
+_EIGHTHS = " ▏▎▍▌▋▊▉"
 _LABELS = ("label", "entity_group", "entity", "token_str", "class", "name")
 _TEXTS = ("generated_text", "summary_text", "translation_text", "answer", "text")
 _UNTOLD = ("score", "start", "end", "index", "token")
@@ -28,7 +29,7 @@ def show(name: str, result: Any, *, several: bool) -> None:
     if several:
         output.say(output.bold(_one_line(name, 100)))
     for line in _lines(result):
-        output.say(f"  {line}" if several else line)
+        print(_painted(output.clean(f"  {line}" if several else line)))  # noqa: T201
 
 
 def show_briefly(result: Any) -> None:
@@ -119,12 +120,20 @@ def _rest(count: int) -> list[str]:
 
 
 def _bar(share: float) -> str:
-    """A bar with eighths of a character; where colours do not show, none."""
+    """A bar with eighths of a character; on a terminal alone."""
     if not output.is_terminal(sys.stdout):
         return ""
     eighths = round(min(max(share, 0.0), 1.0) * _BAR * 8)
-    drawn = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
-    return f"\x1b[32m{drawn}\x1b[0m" if output.has_color(sys.stdout) else drawn
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _painted(line: str) -> str:
+    """The line with the bar at its end in colour, where that shows."""
+    text = line.rstrip(f"█{_EIGHTHS}")
+    bar = line[len(text) :].lstrip()
+    if not bar or not output.has_color(sys.stdout):
+        return line
+    return f"{line[: -len(bar)]}\x1b[32m{bar}\x1b[0m"
 
 
 def _array(name: str, value: Any) -> str:
