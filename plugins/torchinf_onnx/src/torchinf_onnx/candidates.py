@@ -41,11 +41,12 @@ def offer(artifact: Artifact, device: str, options: LoadOptions, host: Host) -> 
         return
     device = "cpu" if device == "auto" else device
     loads: dict[str, Json] = {"optimised": True}
+    versions = devices.distributions()
     yield Candidate(
         label="ONNX Runtime fp32",
         format="onnx",
         options=loads,
-        distributions=("onnxruntime",),
+        distributions=versions,
         hardware=devices.gpu_name(device),
         build=partial(_optimise, graph, device),
     )
@@ -55,7 +56,7 @@ def offer(artifact: Artifact, device: str, options: LoadOptions, host: Host) -> 
             format="onnx",
             precision="int8",
             options=loads,
-            distributions=("onnxruntime",),
+            distributions=versions,
             build=partial(_quantise, graph),
             thorough=_tolerance(artifact, options) < INT8_TOLERANCE,
         )

@@ -20,6 +20,13 @@ def package() -> Path | None:
     return Path(places[0]) if places else None
 
 
+def distributions() -> tuple[str, ...]:
+    """Names on PyPI of what brought onnxruntime: itself, ``onnxruntime-gpu`` or another."""
+    from importlib.metadata import packages_distributions
+
+    return tuple(sorted(set(packages_distributions().get("onnxruntime", ["onnxruntime"]))))
+
+
 def has_cuda_provider(place: Path) -> bool:
     """True when that onnxruntime was built for CUDA."""
     return (place / "capi" / _LIBRARY).exists()
