@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,9 @@ from torchinf_torch.calling import takes_keywords
 from torchinf_torch.forms import Form, form_of, original
 from torchinf_torch.predictor import Loaded, TorchPredictor, is_memory_error, set_threads
 
+Place = Callable[[Any], None]
+"""Moves a module to where it is to run."""
+
 
 def load_predictor(artifact: Artifact, claim: Claim, options: LoadOptions) -> TorchPredictor:
     """Load an artifact for the ``load`` hook; see there for what it raises."""
@@ -31,7 +34,12 @@ def load_predictor(artifact: Artifact, claim: Claim, options: LoadOptions) -> To
 
 
 def load_on(
-    torch: Any, artifact: Artifact, device: Any, options: LoadOptions, runtime: str = "torch"
+    torch: Any,
+    artifact: Artifact,
+    device: Any,
+    options: LoadOptions,
+    runtime: str = "torch",
+    place: Place | None = None,
 ) -> Loaded:
     """Load an artifact onto a device.
 
@@ -41,6 +49,7 @@ def load_on(
         device: a ``torch.device`` that is there.
         options: of the user.
         runtime: name of the plugin that loads.
+        place: moves a module to the device, where that is more than ``module.to``.
 
     Raises:
         TorchinfError: as the ``load`` hook.
@@ -48,7 +57,7 @@ def load_on(
     form = form_of(artifact, runtime)
     try:
         if form.kind == "module":
-            return load_module(torch, artifact, device, options)
+            return _load_module(torch, artifact, device, options, place)
         return _load_program(torch, artifact, form, device, options)
     except TorchinfError:
         raise
@@ -64,7 +73,9 @@ def load_on(
         ) from error
 
 
-def load_module(torch: Any, artifact: Artifact, device: Any, options: LoadOptions) -> Loaded:
+def _load_module(
+    torch: Any, artifact: Artifact, device: Any, options: LoadOptions, place: Place | None
+) -> Loaded:
     """A module with its weights, tuned as a derived form's options say."""
     chosen: Mapping[str, Json] = artifact.derived.options if artifact.derived else {}
     origin = original(artifact)
@@ -77,7 +88,9 @@ def load_module(torch: Any, artifact: Artifact, device: Any, options: LoadOption
         tuning.fold(torch, module)
     wanted = str(chosen.get("precision") or options.precision)
     precision, dtype = tuning.set_precision(torch, module, wanted)
-    if device.type != "cpu":
+    if place is not None:
+        place(module)
+    elif device.type != "cpu":
         module.to(device)
     if chosen.get("channels_last"):
         tuning.use_channels_last(torch, module)

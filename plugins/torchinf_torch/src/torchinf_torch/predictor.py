@@ -70,7 +70,7 @@ class TorchPredictor(Predictor):
         guard = getattr(torch._C, "_InferenceMode", torch.inference_mode)  # noqa: SLF001
         self._inference: Callable[[bool], AbstractContextManager[Any]] = guard
         self._stays = loaded.device.type == "cpu"
-        self._compute = loaded.call if self._is_plain(loaded) else self._converted(loaded)
+        self._compute = loaded.call if self.is_plain(loaded) else self.converted(loaded)
         inputs = loaded.signature.inputs
         wanted = inputs[0].dtype if len(inputs) == 1 else "float32" if not inputs else ""
         # Bytes may be a picture, which is for the base class to tell.
@@ -157,7 +157,7 @@ class TorchPredictor(Predictor):
         try:
             with self._inference(True):
                 output = self._compute(self._from_numpy(array))
-                if type(output) is self._tensor:
+                if self._stays and type(output) is self._tensor:
                     try:
                         return output.numpy()
                     except (TypeError, RuntimeError):
@@ -175,11 +175,12 @@ class TorchPredictor(Predictor):
         }
         return next(iter(made.values())) if len(made) == 1 else made
 
-    def _is_plain(self, loaded: Loaded) -> bool:
+    def is_plain(self, loaded: Loaded) -> bool:
+        """True when the module takes what is given as it is."""
         converts = loaded.dtype not in (None, self._torch.float32)
         return self._stays and not converts
 
-    def _converted(self, loaded: Loaded) -> Callable[..., Any]:
+    def converted(self, loaded: Loaded) -> Callable[..., Any]:
         """The call, with inputs brought to the module's device and type, and outputs to float32."""
         torch, call, device, dtype = self._torch, loaded.call, loaded.device, loaded.dtype
 
