@@ -6,6 +6,7 @@ import sys
 
 from torchinf_core import (
     Architecture,
+    Candidate,
     Claim,
     InputError,
     Plan,
@@ -102,7 +103,13 @@ def claim(artifact, device):
         return Claim(0, device, f"there is no {device} here")
     if artifact.format != "toy":
         return Claim(0, "cpu", "it reads toys alone", hint="give it a toy")
-    return Claim(100, "cpu", "made for toys")
+    return Claim(110 if artifact.derived else 100, "cpu", "made for toys")
+
+
+@hookimpl
+def optimize(artifact, device):
+    yield Candidate(label="packed", format="toy")
+    yield Candidate(label="doubled", format="toy", options={"factor": 2})
 
 
 class Toy(Predictor):
@@ -110,7 +117,11 @@ class Toy(Predictor):
         super().__init__(artifact, claim, Signature((X,), (Y,)), options)
         import numpy as np
 
-        self.weights = np.array(json.loads(artifact.path("toy.json").read_text()), np.float32)
+        self.weights = np.array(
+            json.loads((artifact.parent or artifact).path("toy.json").read_text()), np.float32
+        )
+        if artifact.derived:
+            self.weights = self.weights * np.float32(artifact.derived.options.get("factor", 1))
 
     def run(self, feeds):
         tell()

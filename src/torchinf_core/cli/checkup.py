@@ -6,13 +6,14 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchinf_core import __version__
 from torchinf_core.cli import output
 from torchinf_core.errors import TorchinfError
+from torchinf_core.frozen import dataclass
 
 if TYPE_CHECKING:
     from torchinf_core.manager import ModelDownloader
@@ -167,6 +168,40 @@ def _plugins(downloader: ModelDownloader) -> Iterator[Finding]:
             yield Finding("plugins", "fail", str(state), state.hint, 9)
 
 
+def _runtimes(downloader: ModelDownloader) -> Iterator[Finding]:
+    from torchinf_core.plugins import load_plugins
+
+    plugins = load_plugins(downloader.settings)
+    names = plugins.implementing("claim")
+    if not names:
+        yield Finding(
+            "runtimes",
+            "warn",
+            "none is installed: models can be downloaded, and not run",
+            "pip install 'torchinf[torch]', or 'torchinf[onnx]' for ONNX models",
+        )
+    for state in plugins.states():
+        if state.name in names:
+            there, absent = required(state.distribution)
+            told = ", ".join(f"{name} {version}" for name, version in there.items())
+            if absent:
+                hint = f"pip install {' '.join(absent)}"
+                yield Finding("runtimes", "warn", f"{state.name}: no {', '.join(absent)}", hint)
+            else:
+                yield Finding("runtimes", "ok", f"{state.name}: {told}" if told else state.name)
+
+
+def _devices(_: ModelDownloader) -> Iterator[Finding]:
+    from torchinf_core.hardware import fingerprint
+
+    yield Finding("devices", "ok", f"cpu: {fingerprint().rpartition(' ')[0]}")
+    found = gpus()
+    for place, name in enumerate(found):
+        yield Finding("devices", "ok", f"cuda:{place}: {name}")
+    if not found:
+        yield Finding("devices", "ok", "cuda: there is no NVIDIA GPU here")
+
+
 def _terminal(_: ModelDownloader) -> Iterator[Finding]:
     bars = "progress bars" if output.is_terminal(sys.stderr) else "progress lines"
     colour = "colours" if output.has_color(sys.stdout) else "no colours"
@@ -182,8 +217,43 @@ CHECKS: tuple[Callable[[ModelDownloader], Iterator[Finding]], ...] = (
     _tls,
     _proxy,
     _plugins,
+    _runtimes,
+    _devices,
     _terminal,
 )
+
+
+def required(distribution: str) -> tuple[dict[str, str], list[str]]:
+    """What a plugin's distribution needs beside torchinf: versions, and what is not there."""
+    import re
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    there: dict[str, str] = {}
+    absent = []
+    try:
+        lines = requires(distribution) or []
+    except PackageNotFoundError:
+        return {}, []
+    for line in lines:
+        name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
+        if name.startswith("torchinf") or "extra ==" in line:
+            continue
+        try:
+            there[name] = version(name)
+        except PackageNotFoundError:
+            absent.append(name)
+    return there, absent
+
+
+def gpus(folder: str = "/proc/driver/nvidia/gpus") -> list[str]:
+    """Names of the NVIDIA GPUs as their driver tells them, without asking a framework."""
+    found = []
+    with suppress(OSError):
+        for entry in sorted(os.listdir(folder)):
+            with open(f"{folder}/{entry}/information", encoding="utf-8", errors="replace") as file:
+                fields = dict(line.split(":", 1) for line in file if ":" in line)
+            found.append(fields.get("Model", "unknown").strip())
+    return found
 
 
 def file_system(path: Path) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
 
 from torchinf_core.cli import output
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torchinf_core.manager import ModelDownloader
+    from torchinf_core.types import Record
 
 
 def show_list(
@@ -70,8 +72,9 @@ def show_info(downloader: ModelDownloader, name: str, *, as_json: bool = False) 
     """Print what is known of a model; see ``torchinf info --help``."""
     record = downloader.get_record(name)
     path = str(downloader.store.model_path(record))
+    forms = _forms(downloader, record)
     if as_json:
-        output.document(output.record_json(record, path))
+        output.document({**output.record_json(record, path), "forms": forms})
         return
     output.facts(
         [
@@ -101,6 +104,52 @@ def show_info(downloader: ModelDownloader, name: str, *, as_json: bool = False) 
             [[f.path, output.size(f.size), f.format or "-", f.sha256] for f in record.files],
             right=["SIZE"],
         )
+
+    if forms:
+        output.say()
+        output.table(
+            ["OPTIMISED FORM", "RUNTIME", "DEVICE", "PRECISION", "SIZE", "SPEED", "ERROR", "STATE"],
+            [
+                [
+                    form["label"],
+                    form["runtime"],
+                    form["device"],
+                    form["precision"],
+                    output.size(form["size"]),
+                    f"{form['speedup']:.2f}x",
+                    f"{form['error']:.1e}",
+                    form["stale"] or "in use",
+                ]
+                for form in forms
+            ],
+            right=["SIZE", "SPEED", "ERROR"],
+        )
+
+
+def _forms(downloader: ModelDownloader, record: Record) -> list[dict[str, Any]]:
+    """The optimised forms of a model, and why one is of no use here."""
+    from torchinf_core.store.layout import DERIVED_SUFFIX
+
+    layout = downloader.store.layout
+    if not os.path.isdir(f"{layout.model(record.name, record.generation)}{DERIVED_SUFFIX}"):
+        return []
+    from torchinf_core.hardware import stale
+    from torchinf_core.store import derived as shelf
+
+    return [
+        {
+            "label": form.label,
+            "runtime": form.runtime,
+            "device": form.device,
+            "precision": form.precision,
+            "size": sum(file.size for file in form.files),
+            "speedup": round(form.speedup, 3),
+            "error": form.error,
+            "created": form.created,
+            "stale": stale(form.hardware, form.versions),
+        }
+        for _, form in shelf.find(layout, record.name, record.generation)
+    ]
 
 
 def _short(value: object) -> str:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from torchinf_core.types import Record
 
 
+MOST = 100
+"""Characters of an input's name in an error."""
+
+
 def predict(request: Request) -> int:
     """Do what was asked for; returns the exit status: that of the worst failed input.
 
@@ -167,6 +171,7 @@ def _tell_failure(request: Request, name: str, error: TorchinfError) -> None:
         told = {"type": type(error).__name__, "message": str(error), "hint": error.hint}
         output.json_line({"input": name, "error": {**told, "exit_code": error.exit_code}})
     message = str(error)
+    name = name if len(name) <= MOST else f"{name[:MOST]}…"
     known = repr(name) in message or message.startswith(f"{name}:")
     output.labelled("error", message if known else f"{name}: {message}", "31")
     if error.hint:
