@@ -147,7 +147,9 @@ def _with_candidates(error: RefError, text: str, settings: Settings) -> RefError
         if not here.intersection(plugin.schemes) and not _takes_urls(plugin.schemes)
     ]
     candidates = [f"torchinf download {scheme}:{word}" for scheme in schemes]
-    candidates += [f"torchinf download {p.schemes[0]}:{word} after {p.install}" for p in absent]
+    candidates += [
+        f"torchinf download {p.schemes[0]}:{word} after {p.install}" for p in absent if p.schemes
+    ]
     if not candidates:
         return error
     return RefError(
