@@ -37,9 +37,15 @@ def test_an_engine_that_was_downloaded_is_never_run(make, path, gpus):
         torchinf_tensorrt.load(artifact, Claim(310, "cuda:0", "forged"), LoadOptions())
 
 
-def test_an_onnx_graph_is_told_what_makes_it_an_engine(make, convolution):
-    claim = torchinf_tensorrt.claim(make(convolution()), "auto")
+def test_an_onnx_graph_is_told_what_makes_it_an_engine(make, convolution, gpus):
+    artifact = make(convolution())
+    gpus("A")
+    claim = torchinf_tensorrt.claim(artifact, "auto")
     assert (claim.score, claim.hint) == (0, "torchinf optimize m --device cuda")
+    gpus()
+    claim = torchinf_tensorrt.claim(artifact, "auto")
+    assert (claim.score, claim.hint) == (0, "")
+    assert targets.NO_GPU in claim.reason
 
 
 def test_other_models_are_left_to_others(make):

@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 
 from torchinf_core.errors import FormatError
 from torchinf_core.types import StoredFile
-from torchinf_core.verify.onnxfile import external_data
 
 SCANNED = 16 << 20
 """Bytes of a graph that is searched before it is parsed; that takes milliseconds."""
@@ -57,6 +56,8 @@ def _reads(directory: Path, main: str) -> dict[str, int]:
             if size <= SCANNED and b"location" not in file.read():
                 return {}
             file.seek(0)
+            from torchinf_core.verify.onnxfile import external_data  # 3 ms that most models save
+
             return external_data(file, size)
     except FormatError as error:
         raise FormatError(f"{main} {error}") from None

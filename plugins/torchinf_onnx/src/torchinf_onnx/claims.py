@@ -36,11 +36,11 @@ def make_claim(artifact: Artifact, device: str) -> Claim:
         return Claim(0, device, f"it does not run on {device} here", "--device cpu")
     more = ACCELERATED if shown != "cpu" else 0
     if artifact.derived:
-        reason = f"{artifact.derived.label}, proven equal on {shown}"
+        reason = f"{artifact.derived.label}, proven equal and faster here"
         return Claim(MADE_FOR + PROVEN + more, shown, reason)
     if artifact.format == "onnx":
-        return Claim(MADE_FOR + more, shown, f"made for ONNX graphs, on {shown}")
-    return Claim(BESIDE + more, shown, f"the model also has the graph {path}, on {shown}")
+        return Claim(MADE_FOR + more, shown, "made for ONNX graphs")
+    return Claim(BESIDE + more, shown, f"the model also has the graph {path}")
 
 
 def _cuda_problem(index: int, gpus: int) -> Claim | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from importlib import import_module
-from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from typing import Any
 
@@ -49,6 +48,8 @@ def load_module(name: str | None = None, *, target: bool = False) -> Any:
 
 def distributions(name: str) -> tuple[str, ...]:
     """Names on PyPI of what brings the module, whose versions engines are bound to."""
+    from importlib.metadata import packages_distributions  # slow to import, and rarely needed
+
     return tuple(sorted(set(packages_distributions().get(name, ()))))
 
 

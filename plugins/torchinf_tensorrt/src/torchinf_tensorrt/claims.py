@@ -29,7 +29,7 @@ def make_claim(artifact: Artifact, device: str) -> Claim:
     built_for, found = str(derived.options.get("gpu", "")), gpu_name(index)
     if built_for and found and built_for != found:
         return Claim(0, shown, f"it was built for a {built_for}, and {shown} is a {found}")
-    return Claim(SCORE, shown, f"{derived.label}, proven equal on {shown}")
+    return Claim(SCORE, shown, f"{derived.label}, proven equal and faster here")
 
 
 def _refusal(artifact: Artifact, device: str) -> Claim:
@@ -40,11 +40,10 @@ def _refusal(artifact: Artifact, device: str) -> Claim:
             "an engine is code for one GPU, and only engines built here are run",
             "take the ONNX model that it was made from",
         )
+    if artifact.format == "onnx" and not count_gpus():
+        return Claim(0, device, f"engines run on NVIDIA GPUs alone; {NO_GPU}")
     if artifact.format == "onnx":
-        return Claim(
-            0,
-            device,
-            "an ONNX graph has to be made into an engine first",
-            f"torchinf optimize {artifact.name} --device cuda",
-        )
+        reason = "an ONNX graph has to be made into an engine first"
+        hint = f"torchinf optimize {artifact.name} --device cuda"
+        return Claim(0, device, reason, hint if installed() else INSTALL)
     return Claim(0, device, "it runs engines that it built from ONNX graphs")
