@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Self
 
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings, host_token, plugin_setting
 
 if TYPE_CHECKING:
+    import logging
+
     import httpx
 
 
@@ -26,17 +27,22 @@ class Host:
     Attributes:
         settings: as above.
         plugin: as above.
-        log: logger ``torchinf.plugin.<name>``.
     """
 
-    __slots__ = ("_http", "_notes", "log", "plugin", "settings")
+    __slots__ = ("_http", "_notes", "plugin", "settings")
 
     def __init__(self, settings: Settings, plugin: str, http: httpx.Client | None = None) -> None:
         self.settings = settings
         self.plugin = plugin
-        self.log = logging.getLogger(f"torchinf.plugin.{plugin}")
         self._http = http
         self._notes: list[str] = []
+
+    @property
+    def log(self) -> logging.Logger:
+        """The logger ``torchinf.plugin.<name>``."""
+        import logging
+
+        return logging.getLogger(f"torchinf.plugin.{self.plugin}")
 
     @property
     def offline(self) -> bool:

@@ -5,7 +5,7 @@ For hints and the plugin listing only: nothing is decided by a name in here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from torchinf_core.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

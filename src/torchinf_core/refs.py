@@ -27,10 +27,9 @@ _RESERVED = frozenset(
     {"all", "con", "prn", "aux", "nul"}
     | {f"{device}{n}" for device in ("com", "lpt") for n in range(1, 10)}
 )
-_SECRET_PARAM = re.compile(
-    rf"((?:^|[?&;])[^=&;#]*(?:{SECRET_WORDS})[^=&;#]*=)[^&;#]*", re.IGNORECASE
-)
-_URL_IN_TEXT = re.compile(r"https?://[^\s'\"<>]+", re.IGNORECASE)
+# Compiled when they are first used, which most commands do not.
+_SECRET_PARAM = rf"(?i)((?:^|[?&;])[^=&;#]*(?:{SECRET_WORDS})[^=&;#]*=)[^&;#]*"
+_URL_IN_TEXT = r"(?i)https?://[^\s'\"<>]+"
 
 
 def parse_ref(text: str) -> ModelRef:
@@ -111,7 +110,7 @@ def redact(text: str) -> str:
 
     Safe on any text; used wherever a reference is shown, logged or stored.
     """
-    return _URL_IN_TEXT.sub(lambda match: _redact_url(match[0]), text)
+    return re.sub(_URL_IN_TEXT, lambda match: _redact_url(match[0]), text)
 
 
 def check_name(name: str) -> str:
@@ -209,4 +208,4 @@ def _redact_url(url: str) -> str:
     rest = tail[len(authority) :]
     if "@" in authority:
         authority = "***@" + authority.rpartition("@")[2]
-    return head + sign + authority + _SECRET_PARAM.sub(r"\1***", rest)
+    return head + sign + authority + re.sub(_SECRET_PARAM, r"\1***", rest)

@@ -62,18 +62,25 @@ def guarded(
         result = call()
     except BaseException as error:
         translated = _translate(error, owner, hook, about, settings, authors)
-        seconds = time.perf_counter() - started
-        trace(owner, hook, seconds, one_line(describe(translated), settings))
+        if tracing():
+            seconds = time.perf_counter() - started
+            trace(owner, hook, seconds, one_line(describe(translated), settings))
         if translated is error:
             raise
         raise translated from error
-    trace(owner, hook, time.perf_counter() - started, one_line(_summary(result), settings))
+    if tracing():
+        trace(owner, hook, time.perf_counter() - started, one_line(_summary(result), settings))
     return result
+
+
+def tracing() -> bool:
+    """True when calls are to be shown; what a trace would say is not made for nothing."""
+    return os.environ.get("TORCHINF_TRACE", "") not in ("", "0")
 
 
 def trace(owner: EntryPoint, hook: str, seconds: float, outcome: str) -> None:
     """With ``TORCHINF_TRACE=1``, one line on stderr for a call."""
-    if os.environ.get("TORCHINF_TRACE", "") not in ("", "0"):
+    if tracing():
         sys.stderr.write(f"torchinf: {hook} {owner.name} {seconds * 1e3:.1f} ms -> {outcome}\n")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -159,6 +158,8 @@ def _unknown(
     if first_party:
         return UnknownSourceError(message, hint=first_party.install)
     schemes = {*installed, *(name for plugin in known.FIRST_PARTY for name in plugin.schemes)}
+    import difflib
+
     if near := difflib.get_close_matches(scheme, sorted(schemes), n=1):
         absent = None if near[0] in installed else known.serving(near[0])
         install = f" ({absent.install})" if absent else ""
