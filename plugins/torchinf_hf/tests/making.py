@@ -69,6 +69,38 @@ def roberta(folder: Path, kind: str, **more: Any) -> Model:
     return model
 
 
+def xlm_roberta(folder: Path, kind: str, **more: Any) -> Model:
+    """An XLM-RoBERTa with a tokenizer of likely pieces."""
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    made = Tokenizer(models.Unigram())
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=special, unk_token="<unk>")
+    made.train_from_iterator(TEXTS * 5, trainer)
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", cls_token="<s>", eos_token="</s>",
+        sep_token="</s>", pad_token="<pad>", unk_token="<unk>", mask_token="<mask>",
+        model_max_length=128, model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+    tokenizer.save_pretrained(folder)
+    config = transformers.XLMRobertaConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=48, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1,
+        bos_token_id=0, eos_token_id=2, initializer_range=0.3, **more,
+    )  # fmt: skip
+    model = getattr(transformers, f"XLMRoberta{kind}")(config)
+    model.save_pretrained(folder)
+    return model
+
+
 def distilbert(folder: Path, kind: str, **more: Any) -> Model:
     """A DistilBERT: it takes no token types."""
     import transformers

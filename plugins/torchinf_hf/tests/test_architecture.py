@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from torchinf_core.errors import InputError, LoadError, OptionError, UntrustedError, UsageError
+from torchinf_core.errors import (
+    InputError,
+    LoadError,
+    MissingDependencyError,
+    OptionError,
+    UntrustedError,
+    UsageError,
+)
 from torchinf_core.manager import ModelDownloader
 from torchinf_core.plugins import load_plugins
 from torchinf_core.refs import parse_ref
@@ -119,7 +126,7 @@ def same(found: Any, expected: Any, most: float = 1e-6) -> None:
 
 # TEXTS TO LABELS
 
-MAKERS = [making.bert, making.roberta, making.distilbert]
+MAKERS = [making.bert, making.roberta, making.xlm_roberta, making.distilbert]
 
 
 @pytest.mark.parametrize("maker", MAKERS)
@@ -202,7 +209,10 @@ def test_names_below_the_threshold_are_left_out(get: Get, describe: Describe) ->
             ours(TEXTS, options)
 
 
-@pytest.mark.parametrize(("maker", "gap"), [(making.bert, "[MASK]"), (making.roberta, "<mask>")])
+@pytest.mark.parametrize(
+    ("maker", "gap"),
+    [(making.bert, "[MASK]"), (making.roberta, "<mask>"), (making.xlm_roberta, "<mask>")],
+)
 def test_gaps_are_filled_as_transformers_fills_them(
     maker: Any, gap: str, get: Get, describe: Describe
 ) -> None:
@@ -381,6 +391,9 @@ def test_a_real_sentence_transformer_gives_the_known_vectors(
     np.testing.assert_allclose(
         found, sentence_vectors(artifact, texts, "mean_tokens", 256), atol=1e-6
     )
+    # As sentence-transformers 6.2.0 gives them.
+    known = [0.03324156, 0.00440608, -0.00627702, 0.04837874]
+    np.testing.assert_allclose(found[0][:4], known, atol=1e-5)
     assert found.shape == (3, 384)
     near, far = found[0] @ found[1], found[0] @ found[2]
     assert near > 0.6
@@ -767,3 +780,69 @@ def test_transformers_makes_the_tokenizer_where_the_file_does_not_tell(
     [encoding] = Tokens(Folder(artifact), ("input_ids",)).encode(["Ada Sat on THE mat"])
 
     assert encoding.ids == own("Ada Sat on THE mat")["input_ids"]
+
+
+# FROM A REFERENCE TO RESULTS
+
+
+def test_a_downloaded_model_labels_texts_and_takes_arrays(
+    get: Get, downloader: ModelDownloader
+) -> None:
+    from torchinf_core.models import ModelManager
+
+    artifact = get(making.bert, "ForSequenceClassification", task="text-classification", **LABELS)
+    own = theirs("text-classification", artifact)
+
+    with ModelManager(downloader).load_model("tiny", device="cpu", runtime="torch") as model:
+        same(model.predict(TEXTS[0]), own(TEXTS[0]), 1e-5)
+        same(model.predict(TEXTS, top=3), own(TEXTS, top_k=3), 1e-5)
+        feeds = model.examples(2)
+        assert model.predict(feeds).shape == (2, 3)
+        with pytest.raises(OptionError, match="no option 'bottom'"):
+            model.predict(TEXTS[0], bottom=1)
+
+
+def test_a_downloaded_model_writes(get: Get, downloader: ModelDownloader) -> None:
+    from torchinf_core.models import ModelManager
+
+    artifact = get(making.gpt2, task="text-generation")
+    options = {"max_new_tokens": 4, "do_sample": False}
+
+    with ModelManager(downloader).load_model("tiny", device="cpu", runtime="torch") as model:
+        found = model.predict(TEXTS[0], **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert found == theirs("text-generation", artifact)(TEXTS[0], **options)
+
+
+def test_describing_a_model_imports_no_framework(get: Get) -> None:
+    artifact = get(making.bert, "ForSequenceClassification", **LABELS)
+    import pickle
+
+    code = """
+import pickle, sys
+from torchinf_hf.using import make_architecture
+from torchinf_core.refs import parse_ref
+architecture = make_architecture(pickle.loads(bytes.fromhex(sys.argv[1])), parse_ref("hf:org/tiny"))
+assert architecture.pipeline
+bad = {"torch", "transformers", "numpy", "tokenizers", "huggingface_hub"} & sys.modules.keys()
+assert not bad, bad
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, pickle.dumps(artifact).hex()], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_transformers_the_way_to_get_it_is_told(
+    get: Get, describe: Describe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    architecture = describe(get(making.bert, "ForSequenceClassification", **LABELS))
+    monkeypatch.setitem(sys.modules, "transformers", None)
+
+    with pytest.raises(
+        MissingDependencyError, match="building 'tiny' needs transformers"
+    ) as caught:
+        runner(architecture)
+    assert caught.value.hint == "pip install 'transformers>=4.56'"

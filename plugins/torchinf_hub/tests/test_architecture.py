@@ -209,3 +209,28 @@ def test_the_settings_of_the_user_trust_owners_and_no_file_does(
     monkeypatch.setenv("TORCHINF_HUB_TRUSTED_OWNERS", "torch.hub")
     assert trusted("pinned")
     assert not trusted("net")
+
+
+def test_trusted_repositories_are_loaded_side_by_side_from_end_to_end(
+    publish: Publish, downloader: ModelDownloader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchinf_core.models import ModelManager
+
+    publish_nets(publish, "ada", 2)
+    publish_nets(publish, "bob", 3)
+    downloader.download("hub:ada/nets/net", name="ada", trust=True)
+    downloader.download("hub:bob/nets/net", name="bob")
+    manager = ModelManager(downloader)
+
+    ada = manager.load_model("ada", device="cpu")
+    with pytest.raises(UntrustedError, match="nobody has trusted"):
+        manager.load_model("bob", device="cpu")
+    monkeypatch.setenv("TORCHINF_HUB_TRUSTED_OWNERS", "bob")
+    monkeypatch.setenv("TORCHINF_HUB_TRUST_CHANGED_COMMITS", "yes")
+    bob = manager.load_model("bob", device="cpu")
+
+    ones = torch.ones(2, 3)
+    assert torch.equal(ada.predict(ones), 2 * ones)
+    assert torch.equal(bob.predict(ones), 3 * ones)
+    assert torch.equal(ada.predict(ones), 2 * ones)
+    manager.close()

@@ -566,3 +566,50 @@ def test_several_checkpoints_are_too_many(
 
     with pytest.raises(LoadError, match=r"2 checkpoints.*a\.pth, b\.pth"):
         describe(both, "torchvision:resnet18")
+
+
+# FROM A REFERENCE TO LABELS
+
+
+def test_a_downloaded_model_labels_the_picture_at_a_path(
+    resnet: tuple[Artifact, Any], downloader: ModelDownloader, tmp_path: Path
+) -> None:
+    from torchinf_core.models import ModelManager
+
+    picture().save(tmp_path / "photo.png")
+    weights = models.ResNet18_Weights.IMAGENET1K_V1
+    with torch.inference_mode():
+        score, index = resnet[1](weights.transforms()(picture())[None]).softmax(1)[0].max(0)
+
+    with ModelManager(downloader).load_model("resnet18", device="cpu", runtime="torch") as model:
+        [found] = model.predict(str(tmp_path / "photo.png"), top=1)
+        batch = model.predict([picture(), picture(200, 333)])
+
+    assert found["label"] == weights.meta["categories"][index]
+    assert found["score"] == pytest.approx(score.item(), abs=1e-5)
+    assert [len(best) for best in batch] == [5, 5]
+
+
+def test_a_bare_checkpoint_is_used_as_the_architecture_that_was_named(
+    downloader: ModelDownloader, tmp_path: Path
+) -> None:
+    from torchinf_core.models import ModelManager
+
+    torch.manual_seed(3)
+    module = models.mobilenet_v2(num_classes=7).eval()
+    (tmp_path / "own.pth").write_bytes(saved(module.state_dict()))
+    downloader.download(str(tmp_path / "own.pth"))
+    manager = ModelManager(downloader)
+    inputs = torch.rand(2, 3, 64, 64)
+
+    model = manager.load_model(
+        "own", arch="torchvision:mobilenet_v2", device="cpu", runtime="torch"
+    )
+
+    with torch.inference_mode():
+        expected = module(inputs)
+    torch.testing.assert_close(model.predict(inputs), expected, atol=1e-5, rtol=1e-5)
+    assert len(model.predict(picture())) == 5
+    with pytest.raises(LoadError, match="not a checkpoint of torchvision's resnet18"):
+        manager.load_model("own", arch="torchvision:resnet18", device="cpu", runtime="torch")
+    manager.close()

@@ -50,10 +50,7 @@ def make_architecture(artifact: Artifact, ref: ModelRef) -> Architecture:
     labels = () if bare else tuple(load()["labels"].get(weights.get("labels", ""), ()))
     use = _use(weights, labels, family)
     if "build" not in builder and "pipeline" not in use:
-        raise LoadError(
-            f"torchvision knows no way from pictures to results for {name}@{member}, and "
-            f"{record.name!r} has no checkpoint to build it from"
-        )
+        builder = {"build": _nothing_to_build(name, member, record.name)}
     return Architecture(
         name=f"torchvision {name}",
         signature=_signature(family, weights),
@@ -78,6 +75,16 @@ def _builder(
     else:
         build = lambda: building.build_for_file(name, model, weights, found)  # noqa: E731
     return {"build": build, "weights": (file.path,)}
+
+
+def _nothing_to_build(name: str, member: str, model: str) -> Callable[[], Any]:
+    def build() -> Any:
+        raise LoadError(
+            f"{model!r} has no checkpoint of {name}@{member}",
+            hint="its own runtime takes arrays",
+        )
+
+    return build
 
 
 def _checkpoint(artifact: Artifact, name: str) -> StoredFile | None:

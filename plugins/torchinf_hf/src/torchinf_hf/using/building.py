@@ -21,7 +21,7 @@ from torchinf_core.errors import (
 )
 from torchinf_hf.using.folder import Folder
 
-_HINT = "pip install transformers"
+_HINT = "pip install 'transformers>=4.56'"
 _UNUSED = ("pooler", "position_ids", "num_batches_tracked")
 """Parts that may be absent: what is computed does not depend on them."""
 _quiet = threading.RLock()
@@ -143,9 +143,19 @@ def import_transformers(what: str) -> Any:
 
 @contextmanager
 def loading(folder: Folder, what: str) -> Iterator[None]:
-    """For the block, no connections and no progress bars; errors say what they are about."""
+    """For the block, no connections and no progress bars; errors say what they are about.
+
+    One block at a time: what transformers says and shows is set for the whole process.
+    """
+    with running(folder, what), _silence():
+        yield
+
+
+@contextmanager
+def running(folder: Folder, what: str) -> Iterator[None]:
+    """For the block, no connections of this thread; errors say what they are about."""
     try:
-        with _no_connections(), _silence():
+        with _no_connections():
             yield
     except TorchinfError:
         raise

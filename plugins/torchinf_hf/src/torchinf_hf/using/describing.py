@@ -122,7 +122,9 @@ def _pipeline(
         if task.name == "token-classification":
             from torchinf_hf.using.labelling import label_tokens
 
-            return label_tokens(given, folder, tokens(own_limit(folder) or positions(folder)))
+            return label_tokens(
+                given, folder, tokens(_smaller(own_limit(folder), positions(folder)))
+            )
         if task.name == "fill-mask":
             from torchinf_hf.using.filling import fill_gaps
 
@@ -146,9 +148,14 @@ def _embedding(run: Any, folder: Folder, tokens: Callable[[int], Tokens]) -> Pip
     from torchinf_hf.using.embedding import hidden_states, sentence_limit, sentence_vectors
 
     if folder.has("modules.json"):
-        limit = sentence_limit(folder) or own_limit(folder) or positions(folder)
+        limit = _smaller(sentence_limit(folder) or own_limit(folder), positions(folder))
         return sentence_vectors(run, folder, tokens(limit))
     return hidden_states(run, tokens(positions(folder)))
+
+
+def _smaller(one: int, other: int) -> int:
+    """The smaller of two limits, of which 0 is none."""
+    return min(one or other, other or one)
 
 
 def _inputs(artifact: Artifact, folder: Folder, task: Task) -> tuple[TensorSpec, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torchinf_core.errors import LoadError, MissingDependencyError
 from torchinf_core.runtimes import Pipeline, Run
+from torchinf_core.types import Json
 from torchinf_hf.using.folder import Folder
 from torchinf_hf.using.scoring import output
 from torchinf_hf.using.tokens import Tokens
@@ -18,6 +19,7 @@ from torchinf_hf.using.tokens import Tokens
 Step = Callable[[Any], Any]
 Pool = Callable[[Any, Any], Any]
 _SMALLEST = 1e-9
+_FAMILIES = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 
 
 def hidden_states(run: Run, tokens: Tokens) -> Pipeline:
@@ -40,7 +42,7 @@ def sentence_vectors(run: Run, folder: Folder, tokens: Tokens) -> Pipeline:
         LoadError: a step is of a kind that is not known here.
     """
     prefix = _prefix(folder)
-    lower = bool(folder.json("sentence_bert_config.json").get("do_lower_case"))
+    lower = bool(_settings(folder).get("do_lower_case"))
     pool, steps = _steps(folder)
 
     def pipeline(texts: Sequence[Any], options: Mapping[str, Any]) -> list[Any]:  # noqa: ARG001
@@ -58,8 +60,14 @@ def sentence_vectors(run: Run, folder: Folder, tokens: Tokens) -> Pipeline:
 
 def sentence_limit(folder: Folder) -> int:
     """Most tokens by the word of sentence-transformers, 0 where it does not say."""
-    most = folder.json("sentence_bert_config.json").get("max_seq_length")
+    most = _settings(folder).get("max_seq_length")
     return most if isinstance(most, int) and most > 0 else 0
+
+
+def _settings(folder: Folder) -> Mapping[str, Json]:
+    """What sentence-transformers says of the first step; its file's name was another one once."""
+    names = (f"sentence_{family}_config.json" for family in _FAMILIES)
+    return next((folder.json(name) for name in names if folder.has(name)), {})
 
 
 def _prefix(folder: Folder) -> str:

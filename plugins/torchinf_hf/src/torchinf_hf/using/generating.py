@@ -9,7 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchinf_core.runtimes import Pipeline
-from torchinf_hf.using.building import check_foreign_code, import_transformers, loading
+from torchinf_hf.using.building import (
+    check_foreign_code,
+    import_transformers,
+    loading,
+    running,
+)
 from torchinf_hf.using.folder import Folder
 
 _KEYS = {"summarization": "summary_text", "translation": "translation_text"}
@@ -22,11 +27,13 @@ def continue_texts(module: Any, folder: Folder, *, trusted: bool) -> Pipeline:
     transformers = import_transformers(f"writing with {folder.name!r}")
     tokenizer = _tokenizer(folder, trusted=trusted)
     with loading(folder, "be used to write"):
-        own = transformers.pipeline("text-generation", model=module, tokenizer=tokenizer)
+        own = transformers.pipeline(
+            "text-generation", model=module, tokenizer=tokenizer, device=module.device
+        )
 
     def pipeline(texts: Sequence[Any], options: Mapping[str, Any]) -> list[Any]:
         given = {key: value for key, value in options.items() if value is not None}
-        with loading(folder, "write"):
+        with running(folder, "write"):
             return [own(text, **given) for text in texts]
 
     return pipeline
@@ -53,7 +60,7 @@ def rewrite_texts(module: Any, folder: Folder, task: str, *, trusted: bool) -> P
         if "max_new_tokens" in given:
             given.pop("max_length", None)
         written = [f"{prefix}{text}" if isinstance(prefix, str) else text for text in texts]
-        with loading(folder, "write"), torch.inference_mode():
+        with running(folder, "write"), torch.inference_mode():
             inputs = tokenizer(written, return_tensors="pt", padding=True, truncation=True)
             inputs.pop("token_type_ids", None)
             made = module.generate(**inputs.to(module.device), **given)

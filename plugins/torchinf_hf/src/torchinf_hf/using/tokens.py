@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torchinf_core.errors import LoadError, MissingDependencyError
+from torchinf_core.errors import InputError, LoadError, MissingDependencyError
 from torchinf_core.types import Json
 from torchinf_hf.using.folder import Folder
 
@@ -71,10 +71,16 @@ class Tokens:
         return list(self.backend.encode_batch(list(texts)))
 
     def feeds(self, encodings: Sequence[Any]) -> dict[str, Any]:
-        """Arrays for the model, all of the length of the longest."""
+        """Arrays for the model, all of the length of the longest.
+
+        Raises:
+            InputError: none of the texts has a token.
+        """
         import numpy as np
 
         width = max(len(encoding.ids) for encoding in encodings)
+        if not width:
+            raise InputError("a text without any token says nothing to the model")
         made = {}
         for name, key, filler in (
             ("input_ids", "ids", self.pad or 0),
@@ -190,7 +196,9 @@ def _open(folder: Folder, settings: Mapping[str, Json], *, trusted: bool) -> Any
 
 
 def _contradicts(made: Any, settings: Mapping[str, Json]) -> bool:
-    """True when transformers would build another tokenizer than the file has."""
+    """True when transformers may build another tokenizer than the file has."""
+    if {"add_bos_token", "add_eos_token"} & settings.keys():
+        return True
     normalizer = made.normalizer
     if type(normalizer).__name__ == "BertNormalizer":
         for key, attribute in (
