@@ -457,3 +457,56 @@ def test_images_of_torchvision_models_need_no_copy_of_the_statistics(
     artifact = artifact_of(tmp_path, {"m.pth": "torch"}, architecture=architecture)
     x = np.random.default_rng(0).standard_normal((2, 3, 64, 64), dtype=np.float32)
     np.testing.assert_allclose(load(artifact).predict(x), expected(model, x), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["BertForMaskedLM", "BertForSequenceClassification"])
+def test_a_small_bert_agrees_with_transformers(
+    tmp_path: Path, load: Load, kind: str, artifact_of: Any
+) -> None:
+    import transformers
+
+    config = transformers.BertConfig(
+        vocab_size=64,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+    )
+    torch.manual_seed(0)
+    model = getattr(transformers, kind)(config).eval()
+    model.save_pretrained(tmp_path)
+    names = ("input_ids", "attention_mask")
+    signature = Signature(tuple(TensorSpec(n, "int64", ("batch", "length")) for n in names))
+    architecture = Architecture(
+        name=kind, signature=signature, build=lambda: getattr(transformers, kind)(config)
+    )
+    kinds = {"model.safetensors": "safetensors"}
+    artifact = artifact_of(tmp_path, kinds, architecture=architecture)
+    ids = torch.arange(12).reshape(2, 6)
+    feeds = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with torch.inference_mode():
+        wanted = model(**feeds).logits
+    predictor = load(artifact)
+    torch.testing.assert_close(predictor.predict(feeds), wanted, rtol=1e-5, atol=1e-6)
+    short = load(artifact, options=LoadOptions(precision="bf16"))
+    torch.testing.assert_close(short.predict(feeds), wanted, rtol=0.1, atol=0.05)
+
+
+def test_weights_without_numbers_are_refused(
+    tmp_path: Path, load: Load, artifact_of: Any, linear: Any
+) -> None:
+    with torch.device("meta"):
+        torch.save(torch.nn.Linear(4, 2).state_dict(), tmp_path / "m.pt")
+    artifact = artifact_of(tmp_path, {"m.pt": "torch"}, architecture=linear())
+    with pytest.raises(FormatError, match="lack the numbers of 'weight'"):
+        load(artifact)
+
+
+def test_files_without_weights_never_become_random_ones(
+    tmp_path: Path, load: Load, artifact_of: Any, linear: Any
+) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    artifact = artifact_of(tmp_path, {"notes.txt": None}, architecture=linear())
+    with pytest.raises(FormatError, match="no file of 'tiny' holds weights"):
+        load(artifact)

@@ -177,6 +177,8 @@ def _check_fit(
             hint="another architecture may fit: --arch",
         )
     for name, tensor in tensors.items():
+        if tensor.is_meta:
+            raise FormatError(f"the weights of {architecture.name} lack the numbers of {name!r}")
         have, want = tuple(tensor.shape), tuple(getattr(expected.get(name), "shape", tensor.shape))
         # Before torch 0.4 single numbers were saved as tensors of one element.
         if have != want and not (want == () and have == (1,)):
@@ -237,11 +239,9 @@ def _repair(torch: Any, module: Any, architecture: Architecture) -> None:
 
 
 def _take(owner: Any, twin: Any, attribute: str) -> None:
-    for place in ("_buffers", "_parameters"):
-        if attribute in getattr(owner, place):
-            getattr(owner, place)[attribute] = getattr(twin, place)[attribute]
-            return
-    setattr(owner, attribute, getattr(twin, attribute))
+    # Weights are never taken from a constructor: those would be random numbers.
+    if attribute not in owner._parameters:  # noqa: SLF001 - what is not saved is no parameter
+        setattr(owner, attribute, getattr(twin, attribute))
 
 
 def _unfilled(torch: Any, module: Any) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ AOT = "aotinductor"
 Kind = Literal["module", "torchscript", "torch-export", "aotinductor"]
 _PROGRAMS = {"torchscript": "TorchScript", "torch-export": "an exported program"}
 _WEIGHTS = ("safetensors", "torch")
+_HOLDS = {"safetensors": "safetensors", "torch": "a checkpoint"}
 _ARCH = "name the architecture: --arch torchvision:resnet18, or arch=... in Python"
 
 
@@ -63,7 +64,7 @@ def form_of(artifact: Artifact, runtime: str = "torch") -> Form:
     if artifact.describable and (weights or kind is None or kind in ("torchhub", *_WEIGHTS)):
         return Form("module", "a module of torch with its weights" if weights else "a torch module")
     if weights:
-        names = f"{weights[0].format} holds weights alone"
+        names = f"{_HOLDS[str(weights[0].format)]} holds weights alone"
         return Form(None, f"{names}, and nothing tells the architecture", _ARCH)
     for program in _PROGRAMS:
         if artifact.having(program):

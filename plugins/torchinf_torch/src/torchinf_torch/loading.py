@@ -127,6 +127,9 @@ def make_module(torch: Any, artifact: Artifact, architecture: Architecture) -> A
     if architecture.complete:
         return building.build_whole(torch, architecture)
     files = architecture.weights or _weights(artifact)
+    if not files and artifact.files:
+        # Random weights in the place of those that somebody downloaded would be a lie.
+        raise FormatError(f"no file of {artifact.name!r} holds weights that torch reads")
     if not files:
         return building.build_whole(torch, architecture)
     return building.build_from(torch, architecture, reading.read_all(torch, artifact, files))
