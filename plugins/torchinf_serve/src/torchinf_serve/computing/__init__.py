@@ -1,0 +1,1 @@
+"""What happens to predictions between the queue and the model."""
