@@ -114,3 +114,53 @@ def test_the_example_downloads_its_model(
     assert (info.name, info.source, info.task) == (name, source, task)  # type: ignore[attr-defined]
     assert isinstance(path, Path)
     assert (path if file is None else path / file).is_file()
+
+
+INTEGRATION = """
+# Get model manager
+model_manager = get_model_manager()
+
+# Download and load model in one step
+model_manager.download_and_load_model(
+    source="torchvision",
+    model_id="mobilenet_v2",
+    name="mobile_classifier"
+)
+
+# Use the model
+model = model_manager.get_model("mobile_classifier")
+prediction = model.predict(your_input)
+"""
+
+
+@pytest.mark.timeout(300)
+def test_the_integration_example_downloads_loads_and_predicts(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np = pytest.importorskip("numpy")
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision.models")
+    pytest.importorskip("torchinf_torch")
+    from torchinf_core import get_model_manager
+    from torchinf_torchvision.catalogue import load
+
+    torch.manual_seed(0)
+    module = models.mobilenet_v2().eval()
+    buffer = io.BytesIO()
+    torch.save(module.state_dict(), buffer)
+    content = buffer.getvalue()
+    file = f"mobilenet_v2-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    for weights in load()["models"]["mobilenet_v2"]["weights"].values():
+        monkeypatch.setitem(weights, "url", f"https://download.pytorch.org/models/{file}")
+    hub.add(f"/mirror/models/{file}", content)
+    # Optimising is bounded in time; a test has little of it.
+    monkeypatch.setenv("TORCHINF_OPTIMIZE_TIME", "0.1")
+    your_input = np.random.default_rng(0).standard_normal((1, 3, 224, 224), dtype=np.float32)
+    space: dict[str, object] = {"your_input": your_input}
+    exec("from torchinf_core import get_model_manager\n" + INTEGRATION, space)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(your_input)).numpy()
+    assert np.allclose(space["prediction"], expected, atol=1e-4)
+    [held] = get_model_manager().list_models()
+    assert (held.name, held.model) == ("mobile_classifier", "mobile_classifier")
+    get_model_manager().close()
