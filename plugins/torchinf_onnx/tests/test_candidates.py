@@ -202,6 +202,52 @@ def test_a_resnet_is_exported_and_agrees_with_torch(described, load, offer, deri
     assert capfd.readouterr() == ("", "")
 
 
+def test_inputs_by_keyword_and_a_sequence_of_any_length_are_exported(
+    artifact_of, load, offer, derive, tmp_path
+):
+    import torch
+
+    class Reader(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = torch.nn.Embedding(20, 8)
+            self.head = torch.nn.Linear(8, 3)
+
+        def forward(self, ids: Any, other: Any = None, mask: Any = None) -> Any:
+            seen = self.table(ids) * mask.unsqueeze(-1)
+            return {"logits": self.head(seen.sum(1) / mask.sum(1, keepdim=True)), "seen": seen}
+
+    def examples(batch: int, length: int = 6) -> dict[str, Any]:
+        ids = np.random.default_rng(0).integers(0, 20, (batch, length))
+        return {"ids": ids, "mask": np.ones((batch, length), np.int64)}
+
+    torch.manual_seed(0)
+    module = Reader().eval()
+    (tmp_path / "net").mkdir()
+    torch.save(module.state_dict(), tmp_path / "net/w.pth")
+    axes = ("batch", "sequence")
+    architecture = Architecture(
+        name="reader",
+        signature=Signature(
+            (TensorSpec("ids", "int64", axes), TensorSpec("mask", "int64", axes)),
+            (TensorSpec("logits", "float32", ("batch", 3)),),
+        ),
+        build=Reader,
+        weights=("w.pth",),
+        examples=examples,
+    )
+    artifact = artifact_of(tmp_path / "net", "torch", describable=True)
+    artifact = replace(artifact, describe=lambda: architecture)
+    with load(derive(artifact, offer(artifact)["fp32"])) as predictor:
+        assert predictor.signature == architecture.signature
+        for batch, length in ((1, 1), (2, 6), (3, 17)):
+            feeds = examples(batch, length)
+            with torch.inference_mode():
+                given = {name: torch.from_numpy(array) for name, array in feeds.items()}
+                expected = module(**given)["logits"].numpy()
+            assert np.allclose(predictor.predict(feeds), expected, atol=1e-5)
+
+
 def test_tied_weights_are_exported_as_they_are(described, load, offer, derive):
     import torch
 
