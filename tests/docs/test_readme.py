@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import re
 import shlex
-import zipfile
 from pathlib import Path
 
 import click
@@ -15,11 +13,13 @@ import pytest
 
 from torchinf_core import errors
 from torchinf_core.cli.app import build
+from torchinf_core.settings import load_settings
 from torchinf_core.testing import Hub
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+GUIDE = (ROOT / "docs/guide/predicting.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README + GUIDE, re.DOTALL)
 COMMANDS = [
     line.removeprefix("$ ")
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
@@ -28,10 +28,12 @@ COMMANDS = [
 
 
 def checkpoint() -> bytes:
+    """A resnet18 that nobody trained."""
+    torch = pytest.importorskip("torch")
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"a": 1}, protocol=2))
-        archive.writestr("archive/version", b"3\n")
+    torch.save(models.resnet18().state_dict(), buffer)
     return buffer.getvalue()
 
 
@@ -47,9 +49,12 @@ def test_every_command_of_the_readme_is_understood(command: str) -> None:
         found.make_context(name, rest, parent=context)
 
 
+@pytest.mark.timeout(300)
 def test_the_python_of_the_readme_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    image = pytest.importorskip("PIL.Image")
+    from torchinf_core import get_model_manager
     from torchinf_torchvision.catalogue import load
 
     content = checkpoint()
@@ -58,6 +63,7 @@ def test_the_python_of_the_readme_runs(
     file = f"resnet18-{digest[:8]}.pth"
     monkeypatch.setitem(weights, "url", f"https://download.pytorch.org/models/{file}")
     monkeypatch.chdir(tmp_path)
+    image.new("RGB", (64, 64), "orange").save("cat.jpg")
     with Hub() as hub:
         hub.add(f"/models/{file}", content)
         onnx_place = hub.add("/model.pth", content)
@@ -67,8 +73,21 @@ def test_the_python_of_the_readme_runs(
             there = code.replace("https://example.com/model.onnx", onnx_place)
             exec(re.sub(r'"[0-9a-f]{64}"', f'"{digest}"', there), {})
     printed = capsys.readouterr().out
-    assert "resnet18: torchvision - 0.0 MB" in printed
+    assert "resnet18: torchvision - 46.8 MB" in printed
+    assert "<resnet18 on cpu by torch, fp32>" in printed
+    get_model_manager().close()
     assert (tmp_path / "models").is_dir()
+
+
+def test_the_settings_of_the_guide_are_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    (tmp_path / "config.toml").write_text(text)
+    monkeypatch.setenv("TORCHINF_CONFIG", str(tmp_path / "config.toml"))
+    settings = load_settings()
+    assert settings.run_for("resnet18").precision == "bf16"
+    assert settings.run_for("other").threads == 4
 
 
 def test_the_exit_codes_of_the_readme_are_those_of_the_errors() -> None:
