@@ -237,6 +237,11 @@ def _to_array(name: str, value: Any, spec: TensorSpec | None) -> Array:
     try:
         if is_array(value):
             return np.asarray(value)
+        if dtype is not None and dtype.startswith(("int", "uint")):
+            # numpy would cut fractions off without a word.
+            whole = np.asarray(value)
+            if whole.dtype.kind == "f" and not (whole == np.trunc(whole)).all():
+                raise ValueError("it has fractions")
         made = np.asarray(value, dtype=dtype)
         if dtype is None and made.dtype == np.float64:
             made = made.astype(np.float32)

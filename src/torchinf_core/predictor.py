@@ -240,7 +240,8 @@ class Predictor(ABC):
         """True for what goes through the pipeline."""
         if self.kind == "array":
             return False
-        return not arrays.is_raw(value) or (self.kind == "image" and items.is_picture(value))
+        first = value[0] if isinstance(value, list) and value else value
+        return not arrays.is_raw(value) or (self.kind == "image" and items.is_picture(first))
 
     def _wrong_input(self, inputs: object) -> InputError | None:
         if inputs is None:

@@ -11,18 +11,41 @@ import numpy as np
 import pytest
 
 from torchinf_core import (
+    Architecture,
+    Artifact,
+    Claim,
     DeviceError,
     InputError,
     LoadError,
     ModelManager,
     OptionError,
     Predictor,
+    Signature,
+    TensorSpec,
+    arrays,
+    items,
 )
 
 if TYPE_CHECKING:
     from conftest import Box
 
 ONES = np.ones((2, 4), np.float32)
+
+
+class Pictures(Predictor):
+    """Tells how large a picture is."""
+
+    def __init__(self) -> None:
+        told = Architecture(
+            name="pictures",
+            kind="image",
+            pipeline=lambda _run: lambda found, _options: [{"size": one.size} for one in found],
+        )
+        artifact = Artifact(None, Path(), describable=True, describe=lambda: told)  # type: ignore[arg-type]
+        super().__init__(artifact, Claim(100, "cpu", "for pictures"), Signature())
+
+    def run(self, feeds: Any) -> dict[str, Any]:
+        raise AssertionError(feeds)
 
 
 @pytest.fixture
@@ -80,6 +103,22 @@ def test_what_it_does_not_take_is_said_with_what_it_does(
     with pytest.raises(InputError) as caught:
         toy.predict(inputs)
     assert message in str(caught.value)
+
+
+def test_fractions_are_not_cut_off_for_a_model_of_whole_numbers() -> None:
+    signature = Signature((TensorSpec("ids", "int64", ("batch",)),))
+    assert arrays.to_feeds([1.0, 2], signature)["ids"].tolist() == [1, 2]
+    with pytest.raises(InputError, match=r"has fractions, and the model takes ids: int64\[batch\]"):
+        arrays.to_feeds([1.5, 2], signature)
+
+
+def test_pictures_as_arrays_go_through_the_pipeline_also_as_a_list() -> None:
+    picture = np.zeros((8, 8, 3), np.uint8)
+    assert items.is_picture(picture)
+    assert not items.is_picture(picture.astype("float32"))
+    predictor = Pictures()
+    assert predictor.predict(picture) == {"size": (8, 8)}
+    assert predictor.predict([picture, picture]) == [{"size": (8, 8)}] * 2
 
 
 def test_files_of_arrays_are_read_by_a_model_without_a_pipeline(toys: Box, tmp_path: Path) -> None:
