@@ -68,7 +68,7 @@ def _text(value: object) -> str:
 def doctor_command(
     cache_dir: CacheDir = None, as_json: AsJson = False, verbose: Verbose = 0
 ) -> int:
-    """Check that this machine is ready: store, locks, disk, TLS, proxies, plugins.
+    """Check that this machine is ready: store, disk, TLS, plugins, runtimes, devices.
 
     Nothing is sent anywhere.  The exit status is 0 when all is well, else that
     of the worst finding.

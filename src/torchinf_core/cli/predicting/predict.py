@@ -92,7 +92,9 @@ def _load(request: Request) -> Predictor:
     )
     with hushed(verbose=request.verbose):
         predictor = load_record(record, downloader.store, downloader.settings, run)
-    gc.enable()
+    if not gc.isenabled():  # the fast path left it to us
+        gc.freeze()  # what is loaded stays, and need not be looked at again and again
+        gc.enable()
     if not request.quiet and (request.verbose or output.is_terminal(sys.stderr)):
         derived = predictor.artifact.derived
         form = f", {derived.label}" if derived else ""
