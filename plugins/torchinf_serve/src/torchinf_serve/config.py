@@ -120,13 +120,10 @@ class Config:
     def from_json(cls, text: str) -> Self:
         """The config that :meth:`to_json` wrote."""
         values: dict[str, Any] = json.loads(text)
-        kinds = {item.name: item.type for item in fields(cls)}
-        return cls(
-            **{
-                name: tuple(value) if str(kinds[name]).startswith("tuple") else value
-                for name, value in values.items()
-            }
-        )
+        for item in fields(cls):
+            if str(item.type).startswith("tuple"):
+                values[item.name] = tuple(values[item.name])
+        return cls(**values)
 
 
 def _check_host(host: str) -> None:

@@ -1,0 +1,1 @@
+"""Downloads as durable jobs: each runs in a process of its own and outlives the server."""

@@ -1,0 +1,142 @@
+"""From a config to a process that listens: the socket, the web server, the signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+
+import uvicorn
+
+from torchinf_core.errors import UsageError
+from torchinf_core.manager import ModelDownloader
+from torchinf_serve.app import Application, create_app
+from torchinf_serve.config import Config
+from torchinf_serve.patience import PatientProtocol, watch
+from torchinf_serve.security.tokens import Tokens
+
+KEEP_ALIVE = 5
+"""Seconds for which a connection without a request is kept."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with an end to its patience and to the streams of jobs."""
+
+    def __init__(self, config: uvicorn.Config, application: Application, listening: str) -> None:
+        super().__init__(config)
+        self._application = application
+        self._listening = listening
+        self._watch: asyncio.Task[None] | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal comes, which then ends the process with status 0."""
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+        await self._serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections, and say so."""
+        await super().startup(sockets)
+        patience = self._application.state.config.header_timeout
+        self._watch = asyncio.create_task(watch(self.server_state.connections, patience))
+        if self._listening:
+            sys.stderr.write(f"listening on {self._listening}\n")
+            sys.stderr.flush()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests finish, but not those that only watch."""
+        self._application.state.jobs.stop_watching()
+        if self._watch is not None:
+            self._watch.cancel()
+        await super().shutdown(sockets)
+        if self._listening:
+            sys.stderr.write("stopped\n")
+
+
+def bind(config: Config) -> tuple[socket.socket, Config]:
+    """The listening socket, and the config with the port that it has.
+
+    Raises:
+        UsageError: nobody can listen there.
+    """
+    try:
+        host = "127.0.0.1" if config.host == "localhost" else config.host.strip("[]")
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, config.port))
+    except OSError as error:
+        raise UsageError(
+            f"can't listen on {config.host} port {config.port}: {error.strerror or error}",
+            hint="--port 0 takes a free one",
+        ) from None
+    sock.listen(2048)
+    sock.setblocking(False)
+    return sock, replace(config, port=sock.getsockname()[1])
+
+
+def url_of(config: Config) -> str:
+    """Where a server with this config answers."""
+    host = config.host.strip("[]")
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.port}"
+
+
+def make_server(
+    config: Config, downloader: ModelDownloader, tokens: Tokens, *, listening: str = ""
+) -> Server:
+    """A server that is ready to run on a socket.
+
+    Args:
+        config: with the port that the socket has.
+        downloader: of the store.
+        tokens: who may ask.
+        listening: what to tell once connections are accepted; ``""`` tells nothing.
+
+    Raises:
+        BusyError: another server runs the downloads of this store.
+    """
+    application = create_app(config, downloader, tokens)
+    application.state.jobs.own()
+    return Server(
+        uvicorn.Config(
+            application,
+            http=PatientProtocol,
+            ws="none",
+            loop="uvloop",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=config.connections,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=max(1, int(config.drain_seconds)),
+        ),
+        application,
+        listening,
+    )
+
+
+def run(config: Config, downloader: ModelDownloader, tokens: Tokens) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    os.umask(0o077)
+    _allow_many_files()
+    sock, config = bind(config)
+    server = make_server(config, downloader, tokens, listening=url_of(config))
+    server.run([sock])
+
+
+def _allow_many_files() -> None:
+    """Each connection is a file; the usual limit of 1024 would be reached first."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(hard, 1 << 16) if hard != resource.RLIM_INFINITY else 1 << 16
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,0 +1,236 @@
+"""Servers for tests: real sockets on 127.0.0.1, a store of their own, downloads in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from torchinf_core.manager import ModelDownloader
+from torchinf_core.testing import Hub
+from torchinf_serve.config import Config
+from torchinf_serve.jobs.worker import work
+from torchinf_serve.security.tokens import Caller, Tokens
+
+WRITE, READ = "a-token-that-may-write-things", "a-token-that-may-only-read-it"
+TOKENS = Tokens([(WRITE, Caller("writer", True)), (READ, Caller("reader", False))])
+
+
+class ThreadWorker:
+    """A job in a thread: as a process, but fast, and in sight of what a test patches."""
+
+    def __init__(self, job: dict[str, Any], number: int) -> None:
+        self.pid = -number
+        self._loop = asyncio.get_running_loop()
+        self._events: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        threading.Thread(target=self._run, args=(job,), daemon=True).start()
+
+    def _run(self, job: dict[str, Any]) -> None:
+        work(job, self._put)
+        self._put(None)
+
+    def _put(self, event: dict[str, Any] | None) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+        except RuntimeError:  # the server is gone
+            pass
+
+    async def events(self, silence: float) -> AsyncIterator[dict[str, Any]]:
+        while (event := await asyncio.wait_for(self._events.get(), silence)) is not None:
+            yield event
+
+    async def end(self, *, kill: bool = False) -> int:
+        self._events.put_nowait(None)
+        return 0
+
+
+class Running:
+    """A server that listens.
+
+    Attributes:
+        url: where.
+        state: what it holds.
+        application: the whole app.
+    """
+
+    def __init__(
+        self, config: Config, downloader: ModelDownloader, tokens: Tokens, processes: bool
+    ):
+        from torchinf_serve.serving import bind, make_server
+
+        self._sock, self.config = bind(config)
+        try:
+            self.server = make_server(self.config, downloader, tokens)
+        except BaseException:
+            self._sock.close()
+            raise
+        self.application = self.server._application
+        self.state = self.application.state
+        self.url = f"http://127.0.0.1:{self.config.port}"
+        self._numbers = iter(range(1, 10**9))
+        if not processes:
+
+            async def launch(job: dict[str, Any], _cwd: str) -> ThreadWorker:
+                return ThreadWorker(job, next(self._numbers))
+
+            self.state.jobs._launch = launch
+        self._clients: list[httpx.Client] = []
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._started.wait(60)
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        original = self.server.startup
+
+        async def startup(sockets: Any = None) -> None:
+            try:
+                await original(sockets)
+            finally:
+                self._started.set()
+
+        self.server.startup = startup  # type: ignore[method-assign]
+        try:
+            self.server.run([self._sock])
+        except BaseException as error:  # noqa: BLE001 - raised in the thread of the test
+            self._failure = error
+            self._started.set()
+
+    def client(self, token: str | None = WRITE, **more: Any) -> httpx.Client:
+        """A client that sends a token, or none."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        headers |= more.pop("headers", {})
+        client = httpx.Client(
+            base_url=self.url, headers=headers, timeout=60, trust_env=False, **more
+        )
+        self._clients.append(client)
+        return client
+
+    def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
+        """All that comes back for some bytes."""
+        with socket.create_connection(("127.0.0.1", self.config.port), timeout=30) as sock:
+            sock.sendall(data)
+            if half_close:
+                sock.shutdown(socket.SHUT_WR)
+            parts = []
+            while part := sock.recv(1 << 16):
+                parts.append(part)
+            return b"".join(parts)
+
+    def events(self, job: str, **headers: str) -> list[tuple[int, str, dict[str, Any]]]:
+        """All events of a job, until its stream ends: id, kind, data."""
+        with self.client().stream("GET", f"/models/jobs/{job}/events", headers=headers) as answer:
+            assert answer.status_code == 200, answer.read()
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            return parse_events("".join(answer.iter_text()))
+
+    def finished(self, job: str) -> dict[str, Any]:
+        """A job once it has ended."""
+        self.events(job)
+        found: dict[str, Any] = self.client().get(f"/models/jobs/{job}").json()
+        return found
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        self.server.should_exit = True
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+        self._sock.close()
+
+
+def parse_events(text: str) -> list[tuple[int, str, dict[str, Any]]]:
+    found = []
+    for block in text.split("\n\n"):
+        lines = [line for line in block.split("\n") if line and not line.startswith(":")]
+        fields = dict(line.split(": ", 1) for line in lines)
+        if fields:
+            found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
+    return found
+
+
+@pytest.fixture(scope="session")
+def event_parser() -> Callable[[str], list[tuple[int, str, dict[str, Any]]]]:
+    return parse_events
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TORCHINF_CONFIG", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A loopback server, which downloads of the server under test may reach."""
+    monkeypatch.setenv("TORCHINF_PRIVATE_NETWORKS", "127.0.0.0/8")
+    with Hub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture
+def serve(store: Path) -> Iterator[Serve]:
+    """Starts servers; options are those of Config, ``processes=True`` gives jobs processes."""
+    running: list[Running] = []
+
+    def start(
+        *,
+        processes: bool = False,
+        downloader: ModelDownloader | None = None,
+        tokens: Tokens = TOKENS,
+        **options: Any,
+    ) -> Running:
+        config = replace(Config(port=0, rate=0.0, drain_seconds=5.0), **options)
+        server = Running(config, downloader or ModelDownloader(store), tokens, processes)
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.close()
+
+
+@pytest.fixture
+def place(hub: Hub) -> str:
+    """Host and port of the hub, for ``url_hosts``."""
+    return hub.url("").split("//")[1].rstrip("/")
+
+
+@pytest.fixture
+def open_server(serve: Serve, place: str) -> Running:
+    """A server that downloads from the hub."""
+    return serve(url_hosts=(place,), allow_http=True)
+
+
+@pytest.fixture(scope="session")
+def tokens() -> tuple[str, str]:
+    """The token that may write, and the one that may not."""
+    return WRITE, READ
+
+
+@pytest.fixture(scope="session")
+def content() -> Callable[[int], bytes]:
+    """Bytes of a model that looks like nothing in particular."""
+    return lambda size: (b"\x93model" + os.urandom(64) * (size // 64 + 1))[:size]
