@@ -240,6 +240,14 @@ def test_a_zip_of_too_many_members_is_refused_by_its_count_alone(judge: Any) -> 
         judge(content, "m.pt")
 
 
+@pytest.mark.parametrize("at", [10**6, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_zip_whose_second_end_record_is_elsewhere_is_refused(at: int, judge: Any) -> None:
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, at, 1)
+    end = struct.pack("<4s4H2LH", END, 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    with pytest.raises(FormatError, match="lies outside it"):
+        judge(LOCAL + bytes(90) + locator + end, "m.pt")
+
+
 def test_a_zip_with_64_bit_records_is_read(judge: Any) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -89,6 +89,8 @@ def _find_directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
         file.seek(end_at - _LOCATOR.size)
         magic, _, end64_at, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
         if magic == b"PK\6\7":
+            if end64_at > size - _END64.size:
+                raise FormatError("is a zip whose second end record lies outside it")
             file.seek(end64_at)
             found = _END64.unpack(file.read(_END64.size))
             wide = found[6:]

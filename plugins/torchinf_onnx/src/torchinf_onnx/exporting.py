@@ -85,9 +85,13 @@ def make_module(artifact: Artifact, architecture: Architecture) -> Any:
 
     Built for real, not on the meta device: buffers that are in no checkpoint must be right.
     """
+    import torch
+
     if architecture.build is None:
         raise LoadError(f"nothing builds the module of {artifact.name!r}")
-    with quiet():
+    # An untrained model has random weights, the same ones in every runtime.
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         module = architecture.build().eval()
     if architecture.complete:
         return module
