@@ -37,6 +37,7 @@ FIRST_PARTY = (
     FirstParty("cuda", (), "PyTorch on NVIDIA GPUs, with what only they have"),
     FirstParty("onnx", (), "ONNX Runtime"),
     FirstParty("tensorrt", (), "TensorRT engines on NVIDIA GPUs"),
+    FirstParty("serve", (), "The REST server"),
 )
 
 
