@@ -172,7 +172,7 @@ class Hooks:
         """Say whether the user's own settings allow code of this model to run.
 
         Goes to the plugin that owns the model's source, for a model that holds
-        code and that nobody has trusted by name.
+        code and that nobody has trusted by name; any plugin may wrap it.
 
         * Decides by the user's settings alone, never by a file of the model.
         * Without an implementation the answer is no.
@@ -212,7 +212,9 @@ class Hooks:
             def architecture(artifact, ref):
                 def build():
                     import torch
+
                     return torch.nn.Linear(4, 1).eval()
+
                 return Architecture(name=ref.locator, build=build, weights=("tiny.pt",))
         """
         raise NotImplementedError
