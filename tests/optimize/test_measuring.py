@@ -40,13 +40,14 @@ def test_two_are_measured_in_turns_and_the_order_changes(time):
 
 
 def test_the_first_call_of_a_turn_is_not_timed(time):
-    [series] = measure.race([time.call("a", 9.0, 0.1)], seconds=0)
+    [series] = measure.race([time.call("a", 0.9, 0.1)], seconds=0)
     assert max(series) == pytest.approx(0.1)
 
 
 def test_a_slow_call_is_timed_once_a_turn(time):
-    [series] = measure.race([time.call("a", 1.0)], seconds=0)
-    assert series == [1.0] * measure.TURNS
+    [series] = measure.race([time.call("a", 2.0)], seconds=0)
+    assert series == [2.0] * measure.TURNS
+    assert len(time.log) == measure.TURNS
 
 
 def test_turns_go_on_for_the_time_that_was_given_and_not_for_ever(time):

@@ -13,18 +13,21 @@ TURNS = 5
 """Least number of times that everything is measured."""
 _MOST_TURNS = 200
 _CALLS = 3
-_SLOW = 0.2
+_SLOW = 1.0
 
 
-def race(calls: Sequence[Callable[[], object]], *, seconds: float) -> list[list[float]]:
+def race(
+    calls: Sequence[Callable[[], object]], *, seconds: float, turns: int = TURNS
+) -> list[list[float]]:
     """Times of single calls, taken in turns.
 
     In each turn a call is made once untimed: the threads of the one before may still
     be waiting busily for work, and would cost this one its processors.
 
     Args:
-        calls: each is called at least ``2 * TURNS`` times.
+        calls: what to time.
         seconds: after which no further turn is begun, once there were enough.
+        turns: least number of times that each is measured.
 
     Returns:
         The seconds of each timed call, in the order of ``calls``.
@@ -32,7 +35,7 @@ def race(calls: Sequence[Callable[[], object]], *, seconds: float) -> list[list[
     times: list[list[float]] = [[] for _ in calls]
     started = clock()
     turn = 0
-    while turn < TURNS or (turn < _MOST_TURNS and clock() - started < seconds):
+    while turn < turns or (turn < _MOST_TURNS and clock() - started < seconds):
         order = range(len(calls))
         for place in order if turn % 2 == 0 else reversed(order):
             times[place] += _turn(calls[place])
@@ -43,9 +46,11 @@ def race(calls: Sequence[Callable[[], object]], *, seconds: float) -> list[list[
 def _turn(call: Callable[[], object]) -> list[float]:
     before = clock()
     call()
-    slow = clock() - before > _SLOW
+    first = clock() - before
+    if first > _SLOW:
+        return [first]  # next to which waiting threads are nothing
     found = []
-    for _ in range(1 if slow else _CALLS):
+    for _ in range(_CALLS):
         before = clock()
         call()
         found.append(clock() - before)

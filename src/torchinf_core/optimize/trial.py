@@ -28,6 +28,7 @@ from torchinf_core.runtimes import Array, Derived
 GAIN = 1.05
 """Times as fast as the model as downloaded that a form has to be; less is noise."""
 _RACE_SECONDS = 1.5
+_FEWER_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,8 @@ def _timed(predictor: Predictor, reference: Reference) -> _Times:
     """Times on the first example, and on the others whether it is slower there."""
     times = _Times(0.0, 0.0)
     for place, example in enumerate(reference.examples):
-        ours, theirs = race(predictor, reference.predictor, example.feeds)
+        turns = measure.TURNS if place == 0 else _FEWER_TURNS
+        ours, theirs = race(predictor, reference.predictor, example.feeds, turns)
         speedup = theirs / ours if ours else 1.0
         if place == 0:
             times = _Times(ours, theirs)
@@ -148,9 +150,11 @@ def _timed(predictor: Predictor, reference: Reference) -> _Times:
     return times
 
 
-def race(predictor: Predictor, other: Predictor, feeds: Mapping[str, Array]) -> list[float]:
+def race(
+    predictor: Predictor, other: Predictor, feeds: Mapping[str, Array], turns: int
+) -> list[float]:
     """The median seconds of one call of each, measured in turns."""
     # Each on arrays of its own, should one write into them.
     ours, theirs = comparing.copied(feeds), comparing.copied(feeds)
     calls: list[Callable[[], object]] = [lambda: predictor.run(ours), lambda: other.run(theirs)]
-    return measure.medians(measure.race(calls, seconds=_RACE_SECONDS))
+    return measure.medians(measure.race(calls, seconds=_RACE_SECONDS, turns=turns))
