@@ -21,7 +21,9 @@ from torchinf_core.predictor import Predictor
 from torchinf_core.types import Record, Trust
 from torchinf_serve.batching import StoppingError
 from torchinf_serve.computing.joining import Joiner
+from torchinf_serve.computing.reading import Reader
 from torchinf_serve.computing.served import Facts, Served
+from torchinf_serve.computing.threads import for_serving
 from torchinf_serve.config import Config
 from torchinf_serve.metrics import Metrics
 
@@ -36,12 +38,13 @@ class Pool:
     """Loads models for requests, each once.
 
     Args:
-        manager: holds them.
+        manager: holds them; it belongs to the server alone, and loads for it.
         config: of the server.
         metrics: to count with.
     """
 
     def __init__(self, manager: ModelManager, config: Config, metrics: Metrics) -> None:
+        manager.downloader = for_serving(manager.downloader)
         self.manager = manager
         self.config = config
         self.metrics = metrics
@@ -259,5 +262,6 @@ class Pool:
             runtime=predictor.runtime,
             device=predictor.device,
             joiner=Joiner(record.name, predictor.signature),
+            reader=Reader(predictor.signature),
         )
         return facts, predictor

@@ -19,7 +19,6 @@ import httpx
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route
 
 from torchinf_core import ModelDownloader, ModelManager
 from torchinf_core.registry import Registry
@@ -192,6 +191,9 @@ class Server:
         with self.client() as client:
             return client.post(f"/models/{name}/predict", json={"inputs": inputs, **more})
 
+    def waiting(self, name: str) -> int:
+        return self.predictions.pool.ready[name].batcher.waiting
+
     def outcomes(self, name: str) -> dict[str, int]:
         return self.metrics.model(name).outcomes
 
@@ -230,11 +232,16 @@ def serving(shop: Shop, **options: Any) -> Iterator[Server]:
             running.url = f"http://127.0.0.1:{port}"
             started.set()
 
-    class Figures:
-        def __call__(self, *arguments: Any) -> Any:
-            return figures(*arguments)
+    rest = Starlette(lifespan=lifespan)
 
-    app = Starlette(routes=[*predictions.routes(), Route("/metrics", Figures())], lifespan=lifespan)
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await rest(scope, receive, send)
+        elif scope["path"] == "/metrics":
+            await figures(scope, receive, send)
+        else:
+            await predictions(scope, receive, send)
+
     server = running.server = Told(
         uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=5)
     )

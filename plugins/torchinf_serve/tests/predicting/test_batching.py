@@ -295,7 +295,7 @@ def hold(server, toys, name, inputs, pool, others):
     first = pool.submit(server.predict, name, inputs)
     assert module.ENTERED.acquire(timeout=30)
     answers = [pool.submit(server.predict, name, each) for each in others]
-    while server.predictions.health()["waiting"][name] < len(others):
+    while server.waiting(name) < len(others):
         pass
     module.GO.set()
     return [first.result(30), *(answer.result(30) for answer in answers)]
@@ -346,11 +346,11 @@ def test_a_request_whose_client_has_gone_is_not_computed(toys, serve, monkeypatc
                 b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
                 % (len(body), body)
             )
-            while not server.predictions.health()["waiting"]["toy"]:
+            while not server.waiting("toy"):
                 pass
         while not server.outcomes("toy").get("left"):
             pass
-        assert server.predictions.health()["waiting"]["toy"] == 0
+        assert server.waiting("toy") == 0
         module.GO.set()
         assert first.result(30).status_code == 200
     assert module.CALLS == [1]
@@ -366,7 +366,7 @@ def test_a_full_queue_is_told_with_429(toys, serve):
         running = [pool.submit(server.predict, "toy", [[1, 0, 0, 0]])]
         assert module.ENTERED.acquire(timeout=30)
         running.append(pool.submit(server.predict, "toy", [[1, 0, 0, 0]]))
-        while not server.predictions.health()["waiting"]["toy"]:
+        while not server.waiting("toy"):
             pass
         refused = server.predict("toy", [[1, 0, 0, 0]])
         assert refused.status_code == 429

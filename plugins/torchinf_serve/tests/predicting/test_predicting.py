@@ -273,7 +273,7 @@ def test_models_make_room_for_each_other(toys, serve):
         for name, expected in (("one", 4.0), ("two", 8.0), ("one", 4.0)):
             answer = server.predict(name, [[1, 1, 1, 1]]).json()
             assert answer["outputs"]["y"]["data"] == [expected]
-            assert server.predictions.health()["loaded"] == [name]
+            assert server.predictions.pool.held() == {name}
     assert toys.module.LOADS == ["one", "two", "one"]
 
 
@@ -299,7 +299,7 @@ def test_a_stopping_server_finishes_what_it_took_and_refuses_the_rest(toys, serv
         module.GO.set()
         assert running.result(30).status_code == 200
         stopped.result(30)
-        assert server.predictions.health()["loaded"] == []
+        assert server.predictions.health()["loaded"] == 0
 
 
 def test_the_voice_detector_of_silero_answers_as_known(graphs, serve, tone):
@@ -308,3 +308,25 @@ def test_the_voice_detector_of_silero_answers_as_known(graphs, serve, tone):
         answer = server.predict("silero", inputs).json()
     assert answer["outputs"]["output"]["data"][0][0] == pytest.approx(0.1233494, abs=1e-5)
     assert answer["outputs"]["stateN"]["shape"] == [2, 1, 128]
+
+
+def test_what_is_not_there_is_said_in_the_form_of_its_neighbours(toys, serve):
+    with serve(toys) as server, server.client() as client:
+        missing = client.get("/models/toy/other")
+        assert missing.status_code == 404
+        assert missing.json()["detail"] == "there is nothing here"
+        wrong = client.get("/models/toy/predict")
+        assert wrong.status_code == 405
+        assert wrong.headers["allow"] == "POST"
+        assert client.post("/v2/health/live").json() == {"error": "not with this method"}
+        assert client.get("/v2/nothing").json() == {"error": "there is nothing here"}
+        assert client.get("/v2").json()["name"] == "torchinf"
+
+
+def test_the_routes_serve_another_app_as_well(toys, serve):
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    with serve(toys) as server:
+        app = Starlette(routes=server.predictions.routes())
+        assert TestClient(app).get("/v2/health/live").json() == {"live": True}

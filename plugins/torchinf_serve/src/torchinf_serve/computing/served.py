@@ -12,6 +12,7 @@ from torchinf_core.runtimes import ItemKind, Signature
 from torchinf_core.types import Record
 from torchinf_serve.batching import Batcher
 from torchinf_serve.computing.joining import Joiner
+from torchinf_serve.computing.reading import Reader
 from torchinf_serve.computing.work import Computing
 from torchinf_serve.metrics import ModelMetrics
 
@@ -31,6 +32,7 @@ class Facts:
         record: of the store.
         signature, kind, runtime, device: of its predictor.
         joiner: joins its requests, where they can be.
+        reader: reads them, where they are as they should be.
     """
 
     record: Record
@@ -39,6 +41,7 @@ class Facts:
     runtime: str
     device: str
     joiner: Joiner
+    reader: Reader
 
     @property
     def version(self) -> str:

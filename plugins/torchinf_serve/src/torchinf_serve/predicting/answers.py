@@ -14,7 +14,11 @@ from torchinf_serve.security import problems
 
 JSON = b"application/json"
 BUSY_SECONDS = 5
+_WIDEST = 8
+"""Bytes of the largest numbers that orjson writes."""
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+_NAMES: dict[Any, str] = {}
+
 Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, Headers, bytes]
 
@@ -33,7 +37,15 @@ def dump(value: Any) -> bytes:
 
 def show(array: Array) -> dict[str, Any]:
     """An array as people read it: its shape, its dtype, and its values as lists."""
-    return {"shape": array.shape, "dtype": str(array.dtype), "data": plain(array)}
+    return {"shape": array.shape, "dtype": name_of(array.dtype), "data": plain(array)}
+
+
+def name_of(dtype: Any) -> str:
+    """``float32``; remembered, since numpy takes its time to find the word."""
+    name = _NAMES.get(dtype)
+    if name is None:
+        name = _NAMES[dtype] = str(dtype)
+    return name
 
 
 def plain(array: Array) -> Any:
@@ -41,7 +53,7 @@ def plain(array: Array) -> Any:
     kind = array.dtype.kind
     if kind == "V":  # bfloat16 and its like, which come from another package
         return np.ascontiguousarray(array, np.float32)
-    if kind not in "biuf" or array.dtype == np.longdouble:
+    if kind not in "biuf" or array.dtype.itemsize > _WIDEST:
         return array.tolist()
     if not array.shape:
         return array.item()

@@ -102,6 +102,10 @@ def ask(inputs: Any, options: Any, facts: Facts) -> Asked:
     Raises:
         InputError, OptionError: as for :func:`read_request`.
     """
+    if not options and facts.kind == "array":
+        feeds = facts.reader.read(inputs)
+        if feeds is not None:
+            return Asked(make_item(feeds, facts), one=False)
     if not isinstance(options, dict) or any(name in RESERVED for name in options):
         raise OptionError('"options" are those of the model, by name')
     if facts.kind != "array" and not _is_raw(inputs, facts):

@@ -83,18 +83,17 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         try:
-            status, headers, body = await self.answer(scope, receive)
+            answer = await self.answer(scope, receive)
         except ClientLeftError:
             return
         except TorchinfError as error:
             if status_of(error) == 500:
                 _log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
-            status, headers, body = self.failure(error, scope)
+            answer = self.failure(error, scope)
         except Exception:  # noqa: BLE001 - an answer without its words
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            status, headers, body = self.failure(ServerFailedError("it failed"), scope)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            answer = self.failure(ServerFailedError("it failed"), scope)
+        await respond(send, answer)
 
     async def predict(self, served: Served, item: Item, scope: Scope, receive: Receive) -> Any:
         """Have an item computed; its result.
@@ -104,12 +103,12 @@ class Endpoint:
             TorchinfError: of the model, or there is no room.
         """
         item.leaves = Leaving(receive)
+        future = served.batcher.submit(item)
         tracing = self.tracing
         span = None
         if tracing.active:
             span = tracing.begin("predict", scope["headers"], **{"torchinf.model": served.name})
         failed: BaseException | None = None
-        future = served.batcher.submit(item)
         try:
             return await future
         except asyncio.CancelledError as error:
@@ -130,6 +129,13 @@ class Endpoint:
                 fields.update(_fields(served, item))
             if span is not None:
                 tracing.end(span, _fields(served, item), failed)
+
+
+async def respond(send: Send, answer: Answer) -> None:
+    """Send an answer."""
+    status, headers, body = answer
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class Leaving:

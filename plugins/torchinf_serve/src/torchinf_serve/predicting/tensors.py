@@ -11,7 +11,7 @@ import numpy as np
 
 from torchinf_core.errors import InputError
 from torchinf_core.runtimes import Array, TensorSpec
-from torchinf_serve.predicting.answers import plain
+from torchinf_serve.predicting.answers import name_of, plain
 from torchinf_serve.predicting.exchange import BadBodyError
 
 _NAMES = {
@@ -85,7 +85,7 @@ def write_tensor(
     name: str, array: Array, *, binary: bool
 ) -> tuple[dict[str, Any], bytes | memoryview | None]:
     """One output: its JSON, and its bytes where it was asked for in binary."""
-    word = datatype(str(array.dtype))
+    word = datatype(name_of(array.dtype))
     if word == "BYTES" and array.dtype.kind == "V":  # bfloat16: no client's numpy knows it
         array, word = array.astype(np.float32), "FP32"
     head: dict[str, Any] = {"name": name, "datatype": word, "shape": list(array.shape)}
