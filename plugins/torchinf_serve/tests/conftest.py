@@ -113,7 +113,7 @@ class Running:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         headers |= more.pop("headers", {})
         client = httpx.Client(
-            base_url=self.url, headers=headers, timeout=60, trust_env=False, **more
+            base_url=self.url, headers=headers, timeout=60, trust_env=False, verify=False, **more
         )
         self._clients.append(client)
         return client
