@@ -20,6 +20,6 @@ __version__ = "0.1.0"
 @hookimpl
 def commands(app: typer.Typer) -> None:
     """``torchinf serve``: one command of the plugin's own name."""
-    from torchinf_serve.commands import serve_command
+    from torchinf_serve.starting import serve_command
 
     app.command("serve")(serve_command)
