@@ -43,9 +43,9 @@ def ended(args: Sequence[str], command: Callable[[], int]) -> int:
         output.drop_stdout()
         return output.BROKEN_PIPE
     except Terminated:
-        return _interrupted("terminated", TERMINATED)
+        return _interrupted(args, "terminated", TERMINATED)
     except KeyboardInterrupt:
-        return _interrupted("interrupted", INTERRUPTED)
+        return _interrupted(args, "interrupted", INTERRUPTED)
     except TorchinfError as error:
         debug_traceback()
         return report(args, type(error).__name__, str(error), error.hint, error.exit_code)
@@ -93,8 +93,10 @@ def debug_traceback() -> None:
         traceback.print_exc()
 
 
-def _interrupted(word: str, status: int) -> int:
-    output.tell(f"{word}; what arrived is kept, and the same command goes on from there")
+def _interrupted(args: Sequence[str], word: str, status: int) -> int:
+    resumes = "download" in args[:1] or "run" in args[:1]
+    kept = "; what arrived is kept, and the same command goes on from there" if resumes else ""
+    output.tell(f"{word}{kept}")
     return status
 
 

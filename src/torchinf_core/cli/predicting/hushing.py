@@ -18,7 +18,7 @@ _null: list[TextIO] = []
 
 @contextmanager
 def hushed(*, verbose: int = 0) -> Iterator[None]:
-    """Nothing reaches stdout while this lasts; on stderr only with ``-v``.
+    """Nothing reaches stdout while this lasts; stderr only with ``-v`` or ``TORCHINF_TRACE``.
 
     For one thread at a time.  Streams that Python code kept from inside stay usable.
     """
@@ -32,7 +32,7 @@ def hushed(*, verbose: int = 0) -> Iterator[None]:
     kept = [_duplicate(number) for number in (1, 2)]
     quiet = _null[0].fileno()
     try:
-        if verbose:
+        if verbose or os.environ.get("TORCHINF_TRACE"):
             sys.stdout = sys.stderr
             _lead(2, 1)
         else:
