@@ -109,7 +109,9 @@ def _entry_points(text: str, info: str) -> Iterator[EntryPoint]:
 def _identity(info: str) -> tuple[str, str]:
     """Name and version as the metadata has them, else as the folder is called."""
     fields: dict[str, str] = {}
-    for line in (_read(f"{info}/METADATA") or _read(f"{info}/PKG-INFO")).splitlines():
+    text = _read(f"{info}/METADATA") or _read(f"{info}/PKG-INFO")
+    # What is behind the first empty line is the whole README.
+    for line in text.replace("\r\n", "\n").partition("\n\n")[0].splitlines():
         if not line.strip():
             break
         key, _, value = line.partition(":")
