@@ -260,6 +260,13 @@ def test_a_model_with_new_content_is_loaded_anew(toys, serve, monkeypatch):
         assert server.predict("toy", [[1, 0, 0, 0]]).json()["outputs"]["y"]["data"] == [1.0]
         toys.toy("toy", weights=(5, 5, 5, 5))
         assert server.predict("toy", [[1, 0, 0, 0]]).json()["outputs"]["y"]["data"] == [5.0]
+        toys.toy("toy", weights=(6, 6, 6, 6), trust=Trust.CODE)
+        for _ in range(3):
+            assert server.predict("toy", [[1, 0, 0, 0]]).status_code == 403
+        toys.toy("toy")
+        with server.client() as client:
+            client.post("/v2/repository/models/toy/load")
+        assert server.predict("toy", [[1, 0, 0, 0]]).status_code == 200
         toys.registry.remove("toy")
         assert server.predict("toy", [[1, 0, 0, 0]]).status_code == 404
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from torchinf_core.errors import NotCachedError, NotFoundError
+from torchinf_core.errors import NotFoundError, TorchinfError
 from torchinf_core.predictor import Predictor
 from torchinf_core.runtimes import ItemKind, Signature
 from torchinf_core.types import Record
@@ -87,11 +87,11 @@ class Served:
 
     def _check(self) -> None:
         """See whether the store still has this model; load its new content if it has another."""
-        manager = self._pool.manager
         try:
-            record = manager.downloader.get_record(self.name)
-        except NotCachedError:
+            record = self._pool.manager.downloader.get_record(self.name)
+            if record.generation != self.facts.record.generation:
+                self.facts, _ = self._pool.load_facts(record)
+        except TorchinfError:
+            # What was loaded is not what the store has under this name any more.
             self._pool.forget_soon(self.name)
             raise
-        if record.generation != self.facts.record.generation:
-            self.facts, _ = self._pool.load_facts(record)
