@@ -149,10 +149,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.optimize_models")
     parser.add_argument("--only", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--full", action="store_true", help="try what takes long, too")
+    parser.add_argument("--threads", type=int, default=0, help="of each runtime (its own choice)")
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     asked = parser.parse_args()
     found = []
     with quiet_hub():
+        os.environ["TORCHINF_THREADS"] = str(asked.threads)
         for name in asked.only:
             with tempfile.TemporaryDirectory() as folder:
                 found.append(

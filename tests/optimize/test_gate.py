@@ -154,6 +154,14 @@ def test_a_gain_below_five_percent_is_noise(bench, toy):
     assert report.reference_seconds == pytest.approx(1.0)
 
 
+def test_a_median_that_other_work_on_the_machine_made_is_no_gain(bench, toy):
+    toy.original.update(hiccups=True)  # three calls of four are slow, the others as fast as can be
+    toy.offer("the same", cost=1.0)
+    report = bench.optimize()
+    assert report.rows[0].speedup > 2
+    assert report.rows[0].verdict == "slower"
+
+
 def test_the_first_of_two_equally_fast_ones_is_taken(bench, toy):
     toy.offer("first", cost=0.5)
     toy.offer("second", cost=0.5)

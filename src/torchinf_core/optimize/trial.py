@@ -139,22 +139,25 @@ def _timed(predictor: Predictor, reference: Reference) -> _Times:
     times = _Times(0.0, 0.0)
     for place, example in enumerate(reference.examples):
         turns = measure.TURNS if place == 0 else _FEWER_TURNS
-        ours, theirs = race(predictor, reference.predictor, example.feeds, turns)
-        speedup = theirs / ours if ours else 1.0
+        times_of_both = race(predictor, reference.predictor, example.feeds, turns)
+        ours, theirs = measure.medians(times_of_both)
+        # By the best calls, too: medians of a busy machine say little.
+        quickest, its_best = map(min, times_of_both)
+        ratios = (theirs / ours, its_best / quickest) if ours and quickest else (1.0,)
         if place == 0:
             times = _Times(ours, theirs)
-            if speedup < GAIN:
+            if min(ratios) < GAIN:
                 return replace(times, slower="not faster than the model as downloaded")
-        elif speedup * GAIN < 1:
-            return replace(times, slower=f"{speedup:.2f} times as fast on {example.name}")
+        elif max(ratios) * GAIN < 1:
+            return replace(times, slower=f"{max(ratios):.2f} times as fast on {example.name}")
     return times
 
 
 def race(
     predictor: Predictor, other: Predictor, feeds: Mapping[str, Array], turns: int
-) -> list[float]:
-    """The median seconds of one call of each, measured in turns."""
+) -> list[list[float]]:
+    """The seconds of single calls of each, measured in turns."""
     # Each on arrays of its own, should one write into them.
     ours, theirs = comparing.copied(feeds), comparing.copied(feeds)
     calls: list[Callable[[], object]] = [lambda: predictor.run(ours), lambda: other.run(theirs)]
-    return measure.medians(measure.race(calls, seconds=_RACE_SECONDS, turns=turns))
+    return measure.race(calls, seconds=_RACE_SECONDS, turns=turns)
