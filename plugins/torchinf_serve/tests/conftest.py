@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -222,6 +227,54 @@ def place(hub: Hub) -> str:
 def open_server(serve: Serve, place: str) -> Running:
     """A server that downloads from the hub."""
     return serve(url_hosts=(place,), allow_http=True)
+
+
+class Process:
+    """``torchinf serve`` as a person starts it."""
+
+    def __init__(self, store: Path, log: Path, *options: str) -> None:
+        self.log = log
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "torchinf_core", "serve", "--port", "0",
+                 "--cache-dir", str(store), "--rate", "0", *options],
+                stderr=file, stdout=file, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        self.url = self._said(r"listening on (http://\S+)")
+        self.token = Path(self._said(r"token for reading and writing.*?: (.+)")).read_text().split()
+        headers = {"authorization": f"Bearer {self.token[0]}"}
+        self.client = httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60)
+
+    def _said(self, pattern: str) -> str:
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline:
+            if match := re.search(pattern, self.log.read_text()):
+                return match[1]
+            if self.process.poll() is not None:
+                break
+            threading.Event().wait(0.02)
+        raise AssertionError(self.log.read_text())
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.client.close()
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def start(store: Path, tmp_path: Path, place: str) -> Iterator[Callable[[], Process]]:
+    started: list[Process] = []
+
+    def call(*options: str) -> Process:
+        log = tmp_path / f"log-{len(started)}"
+        process = Process(store, log, "--allow-http", "--url-host", place, *options)
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        if process.process.poll() is None:
+            process.end(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_a_config_survives_the_way_to_another_process() -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Config]:
     seen: list[Config] = []
     monkeypatch.setattr(
-        "torchinf_serve.serving.run", lambda config, *_rest, **_more: seen.append(config)
+        "torchinf_serve.serving.run", lambda config, *_rest, **_more: seen.append(config) or 0
     )
     monkeypatch.setattr("os.umask", lambda _: 0)
     monkeypatch.setattr("torchinf_serve.logging.set_up", lambda _: None)

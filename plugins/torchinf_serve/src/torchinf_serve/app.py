@@ -17,6 +17,7 @@ from torchinf_core.errors import TorchinfError
 from torchinf_core.manager import ModelDownloader
 from torchinf_serve import __version__, management
 from torchinf_serve.config import Config
+from torchinf_serve.relay import Inner, Relay
 from torchinf_serve.schemas import Problem
 from torchinf_serve.security import problems
 from torchinf_serve.security.gate import REQUEST_ID, Gate, Receive, Scope, Send, is_predicting
@@ -33,14 +34,18 @@ class Application:
         config: as it was started, with the port it really listens on.
         downloader: of the store.
         tokens: who may ask.
+        owner: socket of the process that runs the downloads, where another does.
 
     Attributes:
         state: what it holds.
+        inner: the same without a gate, for the other processes.
         management: the FastAPI part, which describes itself as OpenAPI.
     """
 
-    def __init__(self, config: Config, downloader: ModelDownloader, tokens: Tokens) -> None:
-        self.state = state = ServerState(config, downloader)
+    def __init__(
+        self, config: Config, downloader: ModelDownloader, tokens: Tokens, owner: str = ""
+    ) -> None:
+        self.state = state = ServerState(config, downloader, runs_jobs=not owner)
         handlers = _handlers()
         self.management = FastAPI(
             title="torchinf",
@@ -56,7 +61,9 @@ class Application:
             routes=state.predictions.routes(),
             exception_handlers=handlers,
         )
-        self._gate = Gate(self._dispatch, config, tokens)
+        self.inner = Inner(self.management)
+        self._relay = Relay(self._dispatch, owner) if owner else None
+        self._gate = Gate(self._relay or self._dispatch, config, tokens)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
@@ -74,12 +81,16 @@ class Application:
         try:
             yield
         finally:
+            if self._relay is not None:
+                await self._relay.close()
             await self.state.shutdown()
 
 
-def create_app(config: Config, downloader: ModelDownloader, tokens: Tokens) -> Application:
-    """The server for a store."""
-    return Application(config, downloader, tokens)
+def create_app(
+    config: Config, downloader: ModelDownloader, tokens: Tokens, *, owner: str = ""
+) -> Application:
+    """The server for a store; see :class:`Application`."""
+    return Application(config, downloader, tokens, owner)
 
 
 def _describe(app: FastAPI) -> None:

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import uvicorn
 
@@ -25,11 +25,32 @@ KEEP_ALIVE = 5
 """Seconds for which a connection without a request is kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one of several processes is.
+
+    Attributes:
+        owner: it runs the downloads; the others ask it.
+        socket: path of the socket on which it is asked.
+    """
+
+    owner: bool
+    socket: str
+
+
 class Server(uvicorn.Server):
     """uvicorn, with an end to its patience and to the streams of jobs."""
 
-    def __init__(self, config: uvicorn.Config, application: Application, listening: str) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        application: Application,
+        listening: str,
+        inner: uvicorn.Server | None = None,
+    ) -> None:
         super().__init__(config)
+        self._inner = inner
+        self._inner_task: asyncio.Task[None] | None = None
         self._application = application
         self._listening = listening
         self._watch: asyncio.Task[None] | None = None
@@ -47,6 +68,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         patience = self._application.state.config.header_timeout
         self._watch = asyncio.create_task(watch(self.server_state.connections, patience))
+        if self._inner is not None:
+            self._inner_task = asyncio.create_task(self._inner._serve())  # noqa: SLF001 - without its signals
         if self._listening:
             sys.stderr.write(f"listening on {self._listening}\n")
             sys.stderr.flush()
@@ -56,6 +79,9 @@ class Server(uvicorn.Server):
         self._application.state.jobs.stop_watching()
         if self._watch is not None:
             self._watch.cancel()
+        if self._inner is not None and self._inner_task is not None:
+            self._inner.should_exit = True
+            await self._inner_task
         await super().shutdown(sockets)
         if self._listening:
             sys.stderr.write("stopped\n")
@@ -89,7 +115,12 @@ def url_of(config: Config) -> str:
 
 
 def make_server(
-    config: Config, downloader: ModelDownloader, tokens: Tokens, *, listening: str = ""
+    config: Config,
+    downloader: ModelDownloader,
+    tokens: Tokens,
+    *,
+    listening: str = "",
+    part: Part | None = None,
 ) -> Server:
     """A server that is ready to run on a socket.
 
@@ -98,12 +129,19 @@ def make_server(
         downloader: of the store.
         tokens: who may ask.
         listening: what to tell once connections are accepted; ``""`` tells nothing.
+        part: what this process is, where there are several.
 
     Raises:
         BusyError: another server runs the downloads of this store.
     """
-    application = create_app(config, downloader, tokens)
-    application.state.jobs.own()
+    inner = None
+    if part is None or part.owner:
+        application = create_app(config, downloader, tokens)
+        application.state.jobs.own()
+        if part is not None:
+            inner = _inner_server(application, part.socket)
+    else:
+        application = create_app(config, downloader, tokens, owner=part.socket)
     return Server(
         uvicorn.Config(
             application,
@@ -122,19 +160,52 @@ def make_server(
         ),
         application,
         listening,
+        inner,
     )
 
 
-def run(config: Config, downloader: ModelDownloader, tokens: Tokens) -> None:
-    """Serve until SIGTERM or SIGINT."""
+def _inner_server(application: Application, path: str) -> uvicorn.Server:
+    """What the other processes ask about jobs."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)  # of an owner that died
+    return uvicorn.Server(
+        uvicorn.Config(
+            application.inner,
+            uds=path,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def run(
+    config: Config,
+    downloader: ModelDownloader,
+    tokens: Tokens,
+    token_file: str,
+    *,
+    verbose: bool = False,
+) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit status."""
     os.umask(0o077)
-    _allow_many_files()
     sock, config = bind(config)
+    if config.workers > 1:
+        from torchinf_serve.supervising import supervise
+
+        return supervise(config, sock, downloader, token_file, verbose=verbose)
+    allow_many_files()
     server = make_server(config, downloader, tokens, listening=url_of(config))
     server.run([sock])
+    return 0
 
 
-def _allow_many_files() -> None:
+def allow_many_files() -> None:
     """Each connection is a file; the usual limit of 1024 would be reached first."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = min(hard, 1 << 16) if hard != resource.RLIM_INFINITY else 1 << 16

@@ -94,11 +94,13 @@ def serve_command(
         predict_queue=predict_queue,
         drain_seconds=drain_seconds,
     ).check()
-    start(config, cache_dir, verbose=verbose)
+    status = start(config, cache_dir, verbose=verbose)
+    if status:
+        raise typer.Exit(status)
 
 
-def start(config: Config, cache_dir: str | None, *, verbose: bool = False) -> None:
-    """Serve until a signal comes.
+def start(config: Config, cache_dir: str | None, *, verbose: bool = False) -> int:
+    """Serve until a signal comes; returns the exit status.
 
     Raises:
         PolicyError: it would be exposed and run as root.
@@ -135,7 +137,7 @@ def start(config: Config, cache_dir: str | None, *, verbose: bool = False) -> No
             f"the web server is not installed: {error.name} is missing",
             hint="pip install 'torchinf[serve]'",
         ) from error
-    serving.run(config, downloader, tokens)
+    return serving.run(config, downloader, tokens, path, verbose=verbose)
 
 
 def _tell(text: str) -> None:

@@ -32,6 +32,7 @@ class ServerState:
     Args:
         config: as it was started.
         downloader: of the store.
+        runs_jobs: False in a process that leaves the downloads to another.
 
     Attributes:
         config, downloader: as above.
@@ -42,7 +43,11 @@ class ServerState:
         plugins: the sources there are.
     """
 
-    def __init__(self, config: Config, downloader: ModelDownloader) -> None:
+    def __init__(
+        self, config: Config, downloader: ModelDownloader, *, runs_jobs: bool = True
+    ) -> None:
+        self._runs_jobs = runs_jobs
+        self._generations: dict[str, str] = {}
         self.config = config
         self.downloader = downloader
         self.manager = ModelManager(downloader)
@@ -55,7 +60,8 @@ class ServerState:
 
     async def startup(self) -> None:
         """Go on with the jobs, and be ready to predict."""
-        await self.jobs.start()
+        if self._runs_jobs:
+            await self.jobs.start()
         await self.predictions.startup()
         self._problems = await asyncio.to_thread(self._look)
         self._looking = asyncio.create_task(self._look_again())
@@ -89,6 +95,18 @@ class ServerState:
         while True:
             await asyncio.sleep(LOOK_EVERY)
             self._problems = await asyncio.to_thread(self._look)
+            for name in await asyncio.to_thread(self._changed):
+                self.predictions.forget(name)
+
+    def _changed(self) -> list[str]:
+        """Loaded models that another process removed from the store, or changed there."""
+        before, now = self._generations, {}
+        for loaded in self.manager.list_models():
+            with suppress(TorchinfError):
+                record = self.downloader.registry.find(loaded.model)
+                now[loaded.name] = record.generation if record is not None else ""
+        self._generations = now
+        return [name for name in now if before.get(name, now[name]) != now[name]]
 
     def _look(self) -> list[str]:
         """What is wrong with the store and the plugins, without a path in it."""
