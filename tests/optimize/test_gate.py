@@ -155,8 +155,8 @@ def test_a_gain_below_five_percent_is_noise(bench, toy):
 
 
 def test_a_median_that_other_work_on_the_machine_made_is_no_gain(bench, toy):
-    toy.original.update(hiccups=True)  # three calls of four are slow, the others as fast as can be
-    toy.offer("the same", cost=1.0)
+    toy.original.update(cost=0.1, hiccups=True)  # two calls of three are slow
+    toy.offer("the same", cost=0.1)
     report = bench.optimize()
     assert report.rows[0].speedup > 2
     assert report.rows[0].verdict == "slower"

@@ -56,8 +56,8 @@ class Toy(Predictor):
         [x] = feeds.values()
         now += self.how.get("cost", 1.0) + self.how.get("per_item", 0.0) * len(x)
         y = x * self.how.get("factor", 2.0)
-        if self.how.get("hiccups") and self.calls % 4:
-            now += 3.0
+        if self.how.get("hiccups") and self.calls % 3:
+            now += 0.3
         fault = self.how.get("fault", "")
         if fault == "nan":
             y = y * np.nan
