@@ -9,6 +9,7 @@ import pytest
 
 from torchinf_core import (
     AmbiguousRuntimeError,
+    Derived,
     DeviceError,
     LoadError,
     MissingError,
@@ -16,6 +17,8 @@ from torchinf_core import (
     NoRuntimeError,
     PluginContractError,
 )
+from torchinf_core.hardware import fingerprint
+from torchinf_core.store import derived
 
 if TYPE_CHECKING:
     from conftest import Box
@@ -98,6 +101,22 @@ def test_a_runtime_that_returns_no_predictor_breaks_its_contract(toys: Box) -> N
     toys.add("nothing")
     with pytest.raises(PluginContractError, match="NoneType"):
         ModelManager(toys.downloader).load_model("nothing")
+
+
+def test_a_form_that_can_not_be_loaded_is_no_reason_for_not_having_the_model(
+    toys: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = toys.add("toy")
+    broken = Derived(
+        *("toys", "packed", "toy", "cpu", "fp32"), {}, {}, fingerprint(), record.generation
+    )
+    layout = toys.shelf.store.layout
+    with toys.shelf.store.staging() as stage:
+        derived.publish(layout, "toy", broken, str(stage))
+    predictor = ModelManager(toys.downloader).load_model("toy")
+    assert predictor.artifact.derived is None
+    assert toys.module.LOADS == ["toy", "toy"]
+    assert "its form 'packed' can't be loaded" in caplog.text
 
 
 def test_a_runtime_that_fails_while_loading_is_named(toys: Box, tmp_path: Path) -> None:

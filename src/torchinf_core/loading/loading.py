@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torchinf_core.errors import PluginContractError
+from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.loading.choosing import Bid, bids, choose
 from torchinf_core.loading.derived import derived_artifacts
 from torchinf_core.loading.opening import open_record
@@ -34,7 +34,24 @@ def load_record(record: Record, store: Store, settings: Settings, run: RunSettin
     with store.lease():
         artifact = open_record(record, store, settings, run, plugins)
         forms = [*derived_artifacts(artifact, store, run), artifact]
-        bid = choose(bids(forms, run.device, settings, plugins), run, artifact, settings, plugins)
+        found = bids(forms, run.device, settings, plugins)
+        bid = choose(found, run, artifact, settings, plugins)
+        try:
+            return load_artifact(bid, settings, run, plugins)
+        except TorchinfError as error:
+            if bid.artifact.derived is None:
+                raise
+            # An optimised form is a gain, never a reason for not having the model.
+            import logging
+
+            logging.getLogger("torchinf.loading").warning(
+                "%s is used as downloaded: its form %r can't be loaded: %s",
+                record.name,
+                bid.artifact.derived.label,
+                error,
+            )
+        found = [bid for bid in found if bid.artifact.derived is None]
+        bid = choose(found, run, artifact, settings, plugins)
         return load_artifact(bid, settings, run, plugins)
 
 
