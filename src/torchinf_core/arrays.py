@@ -183,6 +183,26 @@ def stack(rows: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         ) from None
 
 
+def fill(feeds: Feeds, batch: int) -> dict[str, Array]:
+    """A batch made as large as a model's shape fixes it, with copies of its last item."""
+    import numpy as np
+
+    return {
+        name: np.concatenate([array, np.repeat(array[-1:], batch - len(array), axis=0)])
+        if array.ndim and 0 < len(array) < batch
+        else array
+        for name, array in feeds.items()
+    }
+
+
+def cut(outputs: Mapping[str, Array], count: int, batch: int) -> dict[str, Array]:
+    """The outputs of the first ``count`` items of a batch that was filled up to ``batch``."""
+    return {
+        name: array[:count] if count < batch and array.ndim and len(array) == batch else array
+        for name, array in outputs.items()
+    }
+
+
 def unstack(outputs: Mapping[str, Array], inputs: Sequence[Any]) -> list[Any]:
     """What :func:`give` makes of each item of a batch."""
     for name, array in outputs.items():

@@ -176,7 +176,8 @@ class Predictor(ABC):
         Args:
             inputs: one item each, as for :meth:`predict`; arrays without the batch
                 axis.
-            batch_size: most items in one call; default: the model's own.
+            batch_size: most items in one call; a model whose shape fixes the batch
+                keeps to that, the last one filled up.
             options: as for :meth:`predict`.
 
         Returns:
@@ -189,7 +190,7 @@ class Predictor(ABC):
     ) -> Iterator[Any]:
         """Like :meth:`predict_batch` for inputs without end: results come as they are made."""
         pending = iter(inputs)
-        size = batch_size or self._batch_size or self._own_batch() or BATCH
+        size = self._own_batch() or batch_size or self._batch_size or BATCH
         while batch := list(islice(pending, size)):
             if self._is_item(batch[0]):
                 yield from self._predict_items(batch, options)
@@ -265,6 +266,14 @@ class Predictor(ABC):
                 raise
             raise translated from error
 
+    def _run_some(self, feeds: Feeds) -> dict[str, Array]:
+        """Run a batch that may be smaller than the one the model's shape fixes."""
+        fixed = self._own_batch()
+        if not fixed or not feeds:
+            return self._run(feeds)
+        count = len(next(iter(feeds.values())))
+        return arrays.cut(self._run(arrays.fill(feeds, fixed)), count, fixed)
+
     def _predict_raw(self, inputs: Any) -> Any:
         feeds = arrays.to_feeds(inputs, self.signature)
         added = arrays.add_batch(feeds, inputs, self.signature)
@@ -274,9 +283,10 @@ class Predictor(ABC):
     def _predict_stack(self, batch: Sequence[Any]) -> list[Any]:
         read = [x if arrays.is_raw(x) else arrays.read(x, self.signature) for x in batch]
         rows = [arrays.to_feeds(item, self.signature) for item in read]
-        feeds = arrays.stack(rows)
+        feeds = arrays.fill(arrays.stack(rows), self._own_batch())
         arrays.check(feeds, self.signature)
-        return arrays.unstack(self._run(feeds), read)
+        outputs = arrays.cut(self._run(feeds), len(rows), self._own_batch())
+        return arrays.unstack(outputs, read)
 
     def _predict_items(self, batch: Sequence[Any], options: dict[str, Any]) -> list[Any]:
         pipeline = self._made_pipeline()
@@ -312,7 +322,7 @@ class Predictor(ABC):
                 )
             with self._lock:
                 if self._pipeline is None:
-                    given = self._module if architecture.whole else self._run
+                    given = self._module if architecture.whole else self._run_some
                     self._pipeline = architecture.pipeline(given)
                     self._option_names = architecture.options
                 pipeline = self._pipeline

@@ -200,6 +200,26 @@ def test_many_inputs_are_answered_in_order_whatever_the_batch(toy: Predictor) ->
     assert [r["label"] for r in toy.predict_batch(iter(texts), batch_size=3)] == texts
 
 
+class Threes(Predictor):
+    """Doubles three numbers at a time, neither fewer nor more."""
+
+    def __init__(self) -> None:
+        specs = (TensorSpec("x", "float32", (3, 1)),)
+        artifact = Artifact(None, Path())  # type: ignore[arg-type]
+        super().__init__(artifact, Claim(100, "cpu", "for threes"), Signature(specs))
+
+    def run(self, feeds: Any) -> dict[str, Any]:
+        assert feeds["x"].shape == (3, 1)
+        return {"y": 2 * feeds["x"], "state": np.zeros(2, np.float32)[None].repeat(3, 0)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+def test_a_batch_that_the_model_fixes_is_filled_and_cut(count: int) -> None:
+    rows = [np.array([number], np.float32) for number in range(count)]
+    found = Threes().predict_batch(rows, batch_size=5)
+    assert [row["y"].tolist() for row in found] == [[2.0 * number] for number in range(count)]
+
+
 def test_a_stream_gives_results_before_it_ends(toy: Predictor) -> None:
     def endless() -> Any:
         while True:
