@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from torchinf_core.errors import TorchinfError
 from torchinf_core.manager import ModelDownloader
-from torchinf_serve import __version__, management
+from torchinf_serve import __version__, management, page
 from torchinf_serve.config import Config
 from torchinf_serve.relay import Inner, Relay
 from torchinf_serve.schemas import Problem
@@ -56,6 +56,7 @@ class Application:
             exception_handlers=handlers,
         )
         self.management.include_router(management.router(state))
+        self.management.router.routes.extend(page.routes())
         _describe(self.management)
         self._predicting = Starlette(
             routes=state.predictions.routes(),
@@ -72,6 +73,9 @@ class Application:
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and is_predicting(scope["path"]):
             await self._predicting(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == "/health" and scope["method"] == "GET":
+            # Asked often, and most of all when there is no time for it.
+            await management.health(self.state, scope)(scope, receive, send)
         else:
             await self.management(scope, receive, send)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar
 
@@ -16,8 +17,8 @@ from torchinf_core.types import ModelInfo, Record
 from torchinf_serve import schemas
 from torchinf_serve.asking import Admitted, DownloadRequest, admit, parse
 from torchinf_serve.jobs.job import DONE, FAILED, Job
-from torchinf_serve.security.gate import ANYBODY, AUDIT, CALLER
-from torchinf_serve.security.problems import MEDIA_TYPE, RefusedError, scrub
+from torchinf_serve.security.gate import ANYBODY, AUDIT, CALLER, Scope
+from torchinf_serve.security.problems import RefusedError, scrub
 from torchinf_serve.state import ServerState
 
 T = TypeVar("T")
@@ -73,12 +74,12 @@ class _Downloads:
         query = {key: text for key, text in request.query_params.items() if key not in _QUERY}
         body = await request.body()
         settings = state.downloader.settings
-        admitted = await asyncio.to_thread(
-            lambda: admit(parse(body, query), state.config, settings, state.plugins)
-        )
+        admitted = admit(parse(body, query), state.config, settings, state.plugins)
         audit = request.scope[AUDIT]
         audit["source"] = redact(str(admitted.asked["source"]))
-        record = await asyncio.to_thread(_cached, state.downloader, admitted)
+        # A thread only where there is something to read.
+        known = _may_be_cached(state.downloader, admitted)
+        record = await asyncio.to_thread(_cached, state.downloader, admitted) if known else None
         if record is not None:
             return JSONResponse(_downloaded(record, "cached", None))
         caller = request.scope[CALLER]
@@ -94,6 +95,11 @@ class _Downloads:
             done = await asyncio.to_thread(state.downloader.get_record, job.name)
             return JSONResponse(_downloaded(done, "downloaded", job.id))
         raise _as_error(job)
+
+
+def _may_be_cached(downloader: ModelDownloader, admitted: Admitted) -> bool:
+    """Whether an equal request was answered before; a look at one name."""
+    return os.path.lexists(downloader.store.layout.request(admitted.key))
 
 
 def _cached(downloader: ModelDownloader, admitted: Admitted) -> Record | None:
@@ -335,15 +341,20 @@ class _Health:
 
     async def health(self, request: Request) -> Response:
         """All is well (200) or not (503); who has a token is told more."""
-        fine, body = self._state.health()
-        if request.scope[CALLER] is ANYBODY:
-            body["predictions"] = {"status": body["predictions"].get("status", "ok")}
-        return JSONResponse(_scrubbed(body), 200 if fine else 503)
+        return health(self._state, request.scope)
 
     async def metrics(self) -> Response:
         """Figures in the text format of Prometheus."""
         text, kind = self._state.metrics.render()
         return Response(text, media_type=kind)
+
+
+def health(state: ServerState, scope: Scope) -> Response:
+    """The answer of ``/health``."""
+    fine, body = state.health()
+    if scope[CALLER] is ANYBODY:
+        body["predictions"] = {"status": body["predictions"].get("status", "ok")}
+    return JSONResponse(_scrubbed(body), 200 if fine else 503)
 
 
 def _downloaded(record: Record, status: str, job: str | None) -> dict[str, Any]:
@@ -387,4 +398,4 @@ def _scrubbed(value: Any) -> Any:
     return [_scrubbed(item) for item in value] if isinstance(value, list) else value
 
 
-__all__ = ["MEDIA_TYPE", "router"]
+__all__ = ["health", "router"]

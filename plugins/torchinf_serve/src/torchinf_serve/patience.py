@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from torchinf_serve.security.problems import MEDIA_TYPE, encode, make
 
 LARGEST_HEAD = 16 << 10
 """Bytes of a request's line and headers together."""
@@ -33,6 +36,8 @@ class PatientProtocol(HttpToolsProtocol):
         """A client is there, and has to say what it wants."""
         super().connection_made(cast("asyncio.Transport", transport))
         self.since = time.monotonic()
+        if len(self.connections) > self.app.state.config.connections:
+            self._refuse(503, "too many connections are open")
 
     def data_received(self, data: bytes) -> None:
         """Some bytes; a head that grows too large ends the connection."""
@@ -74,13 +79,25 @@ class PatientProtocol(HttpToolsProtocol):
             return spent > patience
         return spent > patience + self.body_bytes / SLOWEST_BODY
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._refuse(400, msg.rstrip(".").lower())
+
     def _check_head(self) -> None:
-        if self.in_head and self.head_bytes > LARGEST_HEAD and not self.transport.is_closing():
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-                b"content-length: 0\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.close()
+        if self.in_head and self.head_bytes > LARGEST_HEAD:
+            self._refuse(431, f"the head has more than {LARGEST_HEAD} bytes")
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer before there is a request that an app could answer, and hang up."""
+        if self.transport.is_closing():
+            return
+        body = encode(make(status, detail))
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()
 
 
 async def watch(connections: Iterable[Any], patience: float) -> None:

@@ -154,7 +154,6 @@ def make_server(
             proxy_headers=False,
             server_header=False,
             date_header=False,
-            limit_concurrency=config.connections,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, int(config.drain_seconds)),
         ),

@@ -202,6 +202,31 @@ def test_a_head_that_is_too_large_is_refused(server: Running) -> None:
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
+def test_what_is_no_http_is_answered_as_any_error(server: Running) -> None:
+    for data in (
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"x" * 20 + b"\r\n\r\n",
+    ):
+        head, _, body = server.raw(data).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"application/problem+json" in head
+        assert json.loads(body)["status"] == 400
+
+
+def test_more_connections_than_allowed_are_sent_away(serve: Serve) -> None:
+    server = serve(connections=3)
+    held = [socket.create_connection(("127.0.0.1", server.config.port)) for _ in range(3)]
+    try:
+        answer = server.raw(b"")
+        while not answer:  # the first three were not all accepted before it
+            answer = server.raw(b"")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+    finally:
+        for sock in held:
+            sock.close()
+
+
 def test_a_token_that_asks_too_often_has_to_wait(serve: Serve, tokens: tuple[str, str]) -> None:
     server = serve(rate=0.01, burst=3)
     client = server.client()

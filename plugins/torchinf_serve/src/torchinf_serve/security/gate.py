@@ -14,12 +14,13 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from torchinf_serve.config import Config
 from torchinf_serve.security import problems
 from torchinf_serve.security.hosts import Hosts
-from torchinf_serve.security.limits import Rate
+from torchinf_serve.security.limits import Rate, Turnstile
 from torchinf_serve.security.problems import RefusedError
 from torchinf_serve.security.tokens import Caller, Tokens
 
@@ -58,6 +59,7 @@ _log = logging.getLogger("torchinf.serve")
 _audit = logging.getLogger("torchinf.serve.audit")
 
 
+@lru_cache(4096)
 def is_predicting(path: str) -> bool:
     """Whether a path belongs to predictions, which have limits of their own."""
     return _PREDICT.fullmatch(path) is not None
@@ -79,6 +81,7 @@ class Gate:
         self._hosts = Hosts(config)
         self._rate = Rate(config.rate, config.burst)
         self._predict_rate = Rate(config.predict_rate, max(config.burst, int(config.predict_rate)))
+        self._turnstile = Turnstile()
         self._prefix = os.urandom(6).hex()
         self._count = itertools.count(1)
 
@@ -94,6 +97,8 @@ class Gate:
         began = time.perf_counter()
         try:
             receive = self._judge(scope, receive, answer)
+            if scope["path"] != "/health" and not is_predicting(scope["path"]):
+                await self._turnstile.enter()
             await self._app(scope, receive, answer.send)
         except RefusedError as refusal:
             await answer.refuse(refusal)

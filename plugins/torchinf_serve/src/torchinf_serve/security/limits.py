@@ -1,8 +1,10 @@
-"""How often one token may ask."""
+"""How often one token may ask, and in which order what was asked has its turn."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
 
@@ -35,3 +37,35 @@ class Rate:
             return (1.0 - left) / self._rate
         self._left[caller] = (left - 1.0, now)
         return 0.0
+
+
+class Turnstile:
+    """Lets one request through in each round of the event loop.
+
+    A thousand requests that come at once would else all have their turn before
+    anything that comes a moment later: a prediction, or the question for health.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turning = False
+
+    async def enter(self) -> None:
+        """Wait for one's turn."""
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        if not self._turning:
+            self._turning = True
+            loop.call_soon(self._turn, loop)
+        await turn
+
+    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled: the client left
+                turn.set_result(None)
+                break
+        self._turning = bool(self._waiting)
+        if self._turning:
+            loop.call_soon(self._turn, loop)
