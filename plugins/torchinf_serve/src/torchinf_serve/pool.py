@@ -19,7 +19,7 @@ from torchinf_core.errors import NotCachedError, TorchinfError, UntrustedError
 from torchinf_core.models import ModelManager
 from torchinf_core.predictor import Predictor
 from torchinf_core.types import Record, Trust
-from torchinf_serve.batching import StoppingError
+from torchinf_serve.computing.item import StoppingError
 from torchinf_serve.computing.joining import Joiner
 from torchinf_serve.computing.reading import Reader
 from torchinf_serve.computing.served import Facts, Served
@@ -125,7 +125,9 @@ class Pool:
         """Take a model that was removed from the store, or changed there, as not loaded."""
         self._failures.pop(name, None)
         if name in self.ready and self._loop is not None:
-            task = self._loop.create_task(self.unload(name, "removed from the store"))
+            task = self._loop.create_task(
+                self.unload(name, "the store has it no more, or other content of it")
+            )
             self._background.add(task)
             task.add_done_callback(self._background.discard)
 

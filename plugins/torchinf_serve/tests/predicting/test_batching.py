@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from torchinf_core.runtimes import Signature, TensorSpec
-from torchinf_serve.batching import Batcher, Item, QueueFullError, StoppingError
+from torchinf_serve.batching import Batcher
+from torchinf_serve.computing.item import Item, QueueFullError, StoppingError
 from torchinf_serve.computing.joining import Joiner, guess_axes
 from torchinf_serve.computing.pacing import AGAIN, Pace
 from torchinf_serve.metrics import ModelMetrics
@@ -280,6 +281,12 @@ def test_what_all_share_must_be_equal():
 # THROUGH A SERVER
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """Calls that a test holds back are not taken for slow ones."""
+    monkeypatch.setattr("torchinf_serve.computing.pacing.LONGEST", 1e9)
+
+
 def settle(module):
     while module.ENTERED.acquire(blocking=False):
         pass
@@ -301,7 +308,7 @@ def hold(server, toys, name, inputs, pool, others):
     return [first.result(30), *(answer.result(30) for answer in answers)]
 
 
-def test_requests_that_came_while_the_model_ran_share_a_call(toys, serve):
+def test_requests_that_came_while_the_model_ran_share_a_call(toys, serve, patient):
     toys.toy("toy")
     with serve(toys) as server, ThreadPoolExecutor(8) as pool:
         others = [[[n, 0, 0, 0]] for n in range(2)]
@@ -316,7 +323,7 @@ def test_requests_that_came_while_the_model_ran_share_a_call(toys, serve):
         assert toys.module.CALLS == [1, 1, 1]
 
 
-def test_a_bad_request_in_a_batch_fails_alone(toys, serve):
+def test_a_bad_request_in_a_batch_fails_alone(toys, serve, patient):
     toys.toy("toy")
     toys.toy("text-a")
     with serve(toys) as server, ThreadPoolExecutor(8) as pool:

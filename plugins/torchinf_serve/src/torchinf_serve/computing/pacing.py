@@ -11,6 +11,8 @@ LONGEST = 0.25
 GAIN = 0.9
 """A larger batch must cost no more than this part of the smaller one's price a row."""
 TRIES = 3
+FALLS, RISES = 0.5, 0.1
+"""How much of a difference counts at once."""
 AGAIN = 64
 """Full batches after which another size is tried again."""
 
@@ -50,10 +52,13 @@ class Pace:
         return best
 
     def learn(self, rows: int, seconds: float) -> None:
-        """Remember what a call cost."""
+        """Remember what a call cost; a slow one is mostly somebody else's fault."""
         size = next((s for s in reversed(self._sizes) if s <= rows), 1)
         cost, before = seconds / rows, self._cost.get(size)
-        self._cost[size] = cost if before is None else before + 0.2 * (cost - before)
+        if before is None:
+            self._cost[size] = cost
+        else:
+            self._cost[size] = before + (FALLS if cost < before else RISES) * (cost - before)
         self._tries[size] = self._tries.get(size, 0) + 1
 
     def seconds(self, rows: int) -> float:

@@ -14,7 +14,7 @@ from torchinf_core.predictor import Predictor
 from torchinf_core.runtimes import Array, Feeds
 
 if TYPE_CHECKING:
-    from torchinf_serve.batching import Item
+    from torchinf_serve.computing.item import Item
     from torchinf_serve.computing.served import Served
 
 

@@ -6,13 +6,10 @@ as a ``data:`` URL, and a text is a text.
 
 from __future__ import annotations
 
-import ast
 import base64
 import binascii
-import struct
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -22,9 +19,10 @@ import orjson
 from torchinf_core import arrays, items
 from torchinf_core.errors import InputError, OptionError
 from torchinf_core.runtimes import Array
-from torchinf_serve.batching import Item
+from torchinf_serve.computing.item import Item
 from torchinf_serve.computing.work import Arrays, Things
 from torchinf_serve.predicting.exchange import BadBodyError, MediaTypeError, Scope, header
+from torchinf_serve.predicting.npy import MAGIC, read_npy
 
 if TYPE_CHECKING:
     from torchinf_serve.computing.served import Facts
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 ARRAYS = ("application/octet-stream", "application/x-npy", "application/npy")
 MOST_PARTS = 64
 RESERVED = ("batch_size", "inputs", "self")
-_MAGIC = b"\x93NUMPY"
-_LONGEST_HEAD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,37 +141,6 @@ def make_item(feeds: dict[str, Array], facts: Facts) -> Item:
     return Item(Arrays(feeds), key, rows)
 
 
-def read_npy(body: bytes | bytearray) -> Array:
-    """The array of a ``.npy`` file, on its very bytes; nothing is unpickled.
-
-    Raises:
-        BadBodyError: it is no such file, or has not as many bytes as it says.
-    """
-    try:
-        if body[:6] != _MAGIC:
-            raise BadBodyError("the body is no .npy file", hint="numpy.save writes one")
-        major = body[6]
-        size, start = (2, 10) if major == 1 else (4, 12)
-        if major not in (1, 2, 3):
-            raise BadBodyError(f"version {major} of .npy is not known")
-        (length,) = struct.unpack("<H" if size == 2 else "<I", body[8 : 8 + size])
-        if length > _LONGEST_HEAD:
-            raise BadBodyError("the head of the .npy file is too long")
-        text = bytes(body[start : start + length]).decode("utf-8" if major == 3 else "latin-1")
-        head = ast.literal_eval(text)
-        dtype, shape = np.dtype(head["descr"]), tuple(int(axis) for axis in head["shape"])
-        if dtype.hasobject or dtype.kind not in "biufc" or min(shape, default=0) < 0:
-            raise BadBodyError(f"the .npy file holds {str(dtype)[:60]}, and only numbers are taken")
-        flat = np.frombuffer(body, dtype, offset=start + length)
-        if flat.size != prod(shape):
-            raise BadBodyError(f"the .npy file has {flat.size} values, not those of {shape}")
-        return flat.reshape(shape, order="F" if head["fortran_order"] else "C")
-    except BadBodyError:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a hostile head leads to
-        raise BadBodyError(f"the body is no .npy file: {type(error).__name__}") from None
-
-
 # INSIDE
 
 
@@ -248,7 +213,7 @@ def _takes_texts(name: str, facts: Facts) -> bool:
 
 
 def _array_or_picture(body: bytearray, facts: Facts) -> Any:
-    if facts.kind == "image" and body[:6] != _MAGIC:
+    if facts.kind == "image" and body[:6] != MAGIC:
         return bytes(body)
     return read_npy(body)
 
@@ -294,7 +259,7 @@ async def _from_form(scope: Scope, body: bytearray, facts: Facts) -> tuple[Any, 
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
                 content = await value.read()
-                is_array = content[:6] == _MAGIC
+                is_array = content[:6] == MAGIC
                 found.append(read_npy(bytearray(content)) if is_array else content)
             elif name == "options":
                 options = _parsed(value)

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from torchinf_core.errors import TorchinfError, UsageError
-from torchinf_serve.batching import Item
+from torchinf_serve.computing.item import Item
 from torchinf_serve.predicting.answers import Answer
 from torchinf_serve.security.problems import status_of
 
@@ -27,6 +27,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger("torchinf.serve")
+_HEADERS = "torchinf.headers"
+"""Where a request's scope holds its headers by name, once one was asked for."""
 
 
 class BodySizeError(UsageError):
@@ -176,10 +178,10 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytearray:
 
 def header(scope: Scope, name: bytes) -> bytes:
     """The value of a request's header, or nothing."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return b""
+    found: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if found is None:
+        found = scope[_HEADERS] = dict(scope["headers"])
+    return found.get(name, b"")
 
 
 def timing(item: Item) -> list[tuple[bytes, bytes]]:

@@ -44,7 +44,7 @@ class Predict(Endpoint):
             return json_answer(answer, more=spent)
         if asked.one:
             result = {name: array[0] for name, array in result.items()}
-        if header(scope, b"accept").decode("latin-1") in ARRAYS and len(result) == 1:
+        if len(result) == 1 and header(scope, b"accept").decode("latin-1") in ARRAYS:
             return _npy(next(iter(result.values())), spent)
         outputs = {name: show(array) for name, array in result.items()}
         answer = {"model": served.name, "version": facts.version, "outputs": outputs}

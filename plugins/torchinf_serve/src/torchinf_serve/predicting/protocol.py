@@ -15,7 +15,7 @@ import orjson
 from torchinf_core import arrays
 from torchinf_core.errors import InputError, NotFoundError, TorchinfError
 from torchinf_core.runtimes import Array
-from torchinf_serve.batching import StoppingError
+from torchinf_serve.computing.item import StoppingError
 from torchinf_serve.computing.served import Facts, Served
 from torchinf_serve.computing.work import Things
 from torchinf_serve.predicting import tensors
