@@ -251,6 +251,19 @@ def test_figures_count_downloads(
     assert "model-not-found" in answer.text
 
 
+def test_figures_count_requests_by_route_and_not_by_path(serve: Serve) -> None:
+    client = serve().client()
+    for path in ("/models/available", "/models/download/x/info", "/models/jobs/y", "/z", "/health"):
+        client.get(path)
+    client.request("MADEUP", "/models/available")
+    lines = [line for line in client.get("/metrics").text.splitlines() if "route=" in line]
+    routes = {line.split('route="')[1].split('"')[0] for line in lines}
+    assert routes >= {"/models/available", "/models/download/{model_name}/info",
+                      "/models/jobs/{job_id}", "none"}  # fmt: skip
+    assert not {"/z", "/models/jobs/y"} & routes
+    assert "MADEUP" not in "".join(lines)
+
+
 def test_the_description_of_the_api_names_every_endpoint(serve: Serve) -> None:
     schema = serve().client().get("/openapi.json").json()
     assert set(schema["paths"]) == {

@@ -64,7 +64,7 @@ class Application:
         )
         self.inner = Inner(self.management)
         self._relay = Relay(self._dispatch, owner) if owner else None
-        self._gate = Gate(self._relay or self._dispatch, config, tokens)
+        self._gate = Gate(self._relay or self._dispatch, config, tokens, state.metrics.request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""

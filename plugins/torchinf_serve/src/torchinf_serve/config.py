@@ -46,6 +46,7 @@ class Config:
         queue: downloads that may wait; more are refused with 429.
         keep_jobs: finished jobs that are remembered.
         max_bytes: most bytes of one model.
+        max_store: most bytes of the store, by what it takes on disk; 0 is no limit.
         predict_queue: predictions that may wait for one model.
         predict_concurrency: predictions that one model computes at once.
         batch_max: most items in one call of a model; 1 turns batching off.
@@ -75,6 +76,7 @@ class Config:
     queue: int = 64
     keep_jobs: int = 200
     max_bytes: int = 50 * GIB
+    max_store: int = 0
     predict_queue: int = 256
     predict_concurrency: int = 1
     batch_max: int = 32

@@ -38,6 +38,7 @@ def serve_command(
     downloads: Annotated[int, typer.Option(help="Downloads at once.")] = 4,
     queue: Annotated[int, typer.Option(help="Downloads that may wait.")] = 64,
     max_bytes: Annotated[str, typer.Option(help="Most bytes of one model.")] = "50GiB",
+    max_store: Annotated[str, typer.Option(help="Most bytes of the store; 0: any.")] = "0",
     rate: Annotated[float, typer.Option(help="Requests a second for each token; 0: any.")] = 10.0,
     predict_rate: Annotated[
         float, typer.Option(help="Predictions a second for each token; 0: any.")
@@ -68,9 +69,9 @@ def serve_command(
     from torchinf_core.settings import parse_size
 
     try:
-        most = parse_size(max_bytes)
+        sizes = [parse_size(max_bytes), parse_size(max_store)]
     except ValueError as error:
-        raise typer.BadParameter(f"expected {error}", param_hint="--max-bytes") from None
+        raise typer.BadParameter(f"--max-bytes and --max-store: expected {error}") from None
     config = Config(
         host=host,
         port=port,
@@ -85,7 +86,8 @@ def serve_command(
         allow_code=tuple(allow_code or ()),
         downloads=downloads,
         queue=queue,
-        max_bytes=most,
+        max_bytes=sizes[0],
+        max_store=sizes[1],
         rate=rate,
         predict_rate=predict_rate,
         batch_max=batch_max,

@@ -272,3 +272,15 @@ def test_a_damaged_transfer_is_a_bad_gateway(
     answer = open_server.client().post("/models/download?wait=true", json=ask(hub, "/m.bin"))
     assert answer.status_code == 502
     assert hub.url("").split("/")[2] not in answer.text
+
+
+def test_a_store_that_is_full_takes_no_more(
+    serve: Serve, hub: Hub, place: str, content: Content
+) -> None:
+    server = serve(url_hosts=(place,), allow_http=True, max_store=500_000)
+    statuses = []
+    for name, size in (("a", 300_000), ("b", 300_000), ("c", 100_000)):
+        hub.add(f"/{name}.bin", content(size))
+        body = ask(hub, f"/{name}.bin")
+        statuses.append(server.client().post("/models/download?wait=true", json=body).status_code)
+    assert statuses == [200, 413, 200]

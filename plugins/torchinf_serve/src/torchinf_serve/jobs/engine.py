@@ -325,12 +325,18 @@ class Jobs:
 
     async def _work(self, job: Job) -> tuple[str, dict[str, Any] | None]:
         """Run one worker to its end; the state it leads to, and the problem if there is one."""
+        most = self._config.max_bytes
+        if self._config.max_store:
+            used = await asyncio.to_thread(self._downloader.get_cache_size)
+            most = min(most, self._config.max_store - used)
+            if most <= 0:
+                return FAILED, make(507, "The store is as large as it may be.", kind="StoreQuota")
         description = {
             "job": job.id,
             "asked": job.asked,
             "settings": {
                 "cache_dir": str(self._downloader.cache_dir),
-                "max_bytes": self._config.max_bytes,
+                "max_bytes": most,
             },
         }
         worker = await self._launch(description, self._files.root)

@@ -117,7 +117,7 @@ def main() -> int:
     job = json.loads(_first_line())
     from torchinf_serve.logging import set_up
 
-    set_up(logging.INFO)
+    set_up(logging.INFO, job=str(job["job"]))
     lock = threading.Lock()
 
     def emit(event: dict[str, Any]) -> None:

@@ -52,6 +52,7 @@ _PAGE = (
     ),
 )
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _UNREAD = frozenset({401, 403, 413, 415, 421, 429, 431})
 """Answers that may be given before the body was read; its rest is not waited for."""
 
@@ -72,10 +73,18 @@ class Gate:
         app: what lies behind.
         config: limits and names.
         tokens: who may ask.
+        count: told method, route, status and seconds of each request.
     """
 
-    def __init__(self, app: App, config: Config, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        app: App,
+        config: Config,
+        tokens: Tokens,
+        count: Callable[[str, str, int, float], None] = lambda *_: None,
+    ) -> None:
         self._app = app
+        self._count_request = count
         self._config = config
         self._tokens = tokens
         self._hosts = Hosts(config)
@@ -185,8 +194,14 @@ class Gate:
         return _counted(receive, limit)
 
     def _record(self, scope: Scope, answer: _Answer, seconds: float) -> None:
-        """A line for what changed something, or tried to."""
+        """Count the request; a line for what changed something, or tried to."""
         path, method = scope["path"], scope["method"]
+        # Clients can make up methods and paths without end.
+        known = "/health" if path == "/health" else "none"
+        route = str(getattr(scope.get("route"), "path", known))
+        self._count_request(
+            method if method in _METHODS else "other", route, answer.status, seconds
+        )
         if method in ("GET", "HEAD") or (is_predicting(path) and not _LOADING.fullmatch(path)):
             if _log.isEnabledFor(logging.DEBUG):
                 _log.debug("%s %s answered %d in %.4f s", method, path, answer.status, seconds)
