@@ -207,6 +207,7 @@ class Jobs:
             await self.wait(ident)
         else:
             await self._finish(job, CANCELLED)
+            self._schedule()  # another may have waited behind it
         return job
 
     async def retry(self, ident: str) -> Job:
@@ -433,6 +434,8 @@ class Jobs:
         )
         if durable:
             await writing
+        else:
+            writing.add_done_callback(_log_loss)
 
     async def _forget_old(self) -> None:
         ended = sorted(job.finished or "" for job in self._jobs.values() if job.state in ENDED)
@@ -447,6 +450,11 @@ class Jobs:
         for table in (self._jobs, self._logs, self._ended):
             table.pop(job.id, None)
         self._disk.submit(self._files.forget, job.id)
+
+
+def _log_loss(writing: asyncio.Future[None]) -> None:
+    if not writing.cancelled() and (error := writing.exception()) is not None:
+        _log.warning("an event could not be written: %s", error)
 
 
 def _crashed(reason: str) -> dict[str, Any]:
