@@ -36,6 +36,11 @@ TEST = [
     "scikit-learn>=1.4",  # its digits are real pictures to train on in a second
     "nox>=2024.4.15",
     "hatchling>=1.26",
+    # The server: strange requests, a published client, a browser, traces.
+    "schemathesis>=4",
+    "tritonclient[http]>=2.50",
+    "selenium>=4.20",
+    "opentelemetry-sdk>=1.25",
 ]
 # Real trained models; their own requirements (audio, vision) are not needed to read the files.
 MODELS = [
@@ -50,6 +55,8 @@ DEBIAN = {
     "openssl": "openssl",
     "curl": "curl",
     "nginx": "nginx-light",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 
 
