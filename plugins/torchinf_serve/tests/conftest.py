@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import re
@@ -287,3 +288,24 @@ def tokens() -> tuple[str, str]:
 def content() -> Callable[[int], bytes]:
     """Bytes of a model that looks like nothing in particular."""
     return lambda size: (b"\x93model" + os.urandom(64) * (size // 64 + 1))[:size]
+
+
+@pytest.fixture
+def toybox(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, request: Any) -> Hub:
+    """A hub with a toy for each kind of input, and the plugin that plays with them."""
+    folder = tmp_path / "site"
+    name = f"toys_of_{abs(hash(request.node.nodeid))}"
+    info = folder / "toys-1.0.dist-info"
+    info.mkdir(parents=True)
+    source = Path(__file__).with_name("client") / "toys.py"
+    (folder / f"{name}.py").write_text(source.read_text())
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[torchinf.v1]\ntoys = {name}\n")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("TORCHINF_TOYS_HOST", hub.url("").rstrip("/"))
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    for model in ("text", "image", "mapping", "sum", "two"):
+        hub.add(f"/{model}/toy.json", b"[1, 2, 3, 4]")
+    importlib.import_module(name)
+    return hub

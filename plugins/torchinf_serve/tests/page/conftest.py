@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from torchinf_core.testing import Hub
 
 SHOTS = os.environ.get("TORCHINF_SCREENSHOTS")
 """Read before the fixtures take all such variables away."""
@@ -150,23 +146,3 @@ def browser(chromium: Any, tmp_path: Path) -> Iterator[Browser]:
     if chromium.current_window_handle != before:
         chromium.close()
         chromium.switch_to.window(before)
-
-
-@pytest.fixture
-def toys(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, request: Any) -> Hub:
-    """A hub with a toy for each kind of input, and the plugin that plays with them."""
-    folder = tmp_path / "site"
-    name = f"toys_of_{abs(hash(request.node.nodeid))}"
-    info = folder / "toys-1.0.dist-info"
-    info.mkdir(parents=True)
-    source = Path(__file__).parents[1] / "client" / "toys.py"
-    (folder / f"{name}.py").write_text(source.read_text())
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[torchinf.v1]\ntoys = {name}\n")
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("TORCHINF_TOYS_HOST", hub.url("").rstrip("/"))
-    monkeypatch.delitem(sys.modules, name, raising=False)
-    for model in ("text", "image", "mapping", "sum", "two"):
-        hub.add(f"/{model}/toy.json", b"[1, 2, 3, 4]")
-    importlib.import_module(name)
-    return hub

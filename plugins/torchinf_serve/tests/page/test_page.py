@@ -56,7 +56,7 @@ def test_a_real_model_is_downloaded_and_predicts(
 
 
 def test_pictures_and_texts_are_tried_on_a_phone(
-    serve: Serve, toys: Hub, tokens: tuple[str, str], browser: Any, tmp_path: Path
+    serve: Serve, toybox: Hub, tokens: tuple[str, str], browser: Any, tmp_path: Path
 ) -> None:
     image = pytest.importorskip("PIL.Image")
     image.new("RGB", (64, 48), (255, 120, 0)).save(tmp_path / "orange.png")
@@ -134,7 +134,7 @@ def test_failures_are_told_with_what_to_do(
 
 
 def test_keys_alone_are_enough(
-    serve: Serve, toys: Hub, tokens: tuple[str, str], browser: Any
+    serve: Serve, toybox: Hub, tokens: tuple[str, str], browser: Any
 ) -> None:
     from selenium.webdriver import ActionChains, Keys
 
