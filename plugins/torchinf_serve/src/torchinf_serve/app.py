@@ -17,6 +17,7 @@ from torchinf_core.errors import TorchinfError
 from torchinf_core.manager import ModelDownloader
 from torchinf_serve import __version__, management, page
 from torchinf_serve.config import Config
+from torchinf_serve.observing import health
 from torchinf_serve.relay import Inner, Relay
 from torchinf_serve.schemas import Problem
 from torchinf_serve.security import problems
@@ -75,7 +76,7 @@ class Application:
             await self._predicting(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == "/health" and scope["method"] == "GET":
             # Asked often, and most of all when there is no time for it.
-            await management.health(self.state, scope)(scope, receive, send)
+            await health(self.state, scope)(scope, receive, send)
         else:
             await self.management(scope, receive, send)
 

@@ -1,14 +1,14 @@
-"""The endpoints that manage models: downloads, jobs, the store, health and figures."""
+"""The endpoints that manage models: downloads, and what the store holds."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 
 from torchinf_core.errors import TorchinfError, UsageError
 from torchinf_core.manager import ModelDownloader
@@ -16,18 +16,17 @@ from torchinf_core.refs import check_name, redact
 from torchinf_core.types import ModelInfo, Record
 from torchinf_serve import schemas
 from torchinf_serve.asking import Admitted, DownloadRequest, admit, parse
+from torchinf_serve.job_routes import JobRoutes
 from torchinf_serve.jobs.job import DONE, FAILED, Job
-from torchinf_serve.security.gate import ANYBODY, AUDIT, CALLER, Scope
-from torchinf_serve.security.problems import RefusedError, scrub
+from torchinf_serve.observing import ObservingRoutes
+from torchinf_serve.security.gate import AUDIT, CALLER
+from torchinf_serve.security.problems import RefusedError
 from torchinf_serve.state import ServerState
 
-T = TypeVar("T")
 _QUERY = ("wait",)
 _EVERYTHING = "all"
-_SSE = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 Name = Annotated[str, Path(min_length=1, max_length=128, description="of the model in the store")]
-JobId = Annotated[str, Path(min_length=1, max_length=64, description="of the job")]
 
 
 def router(state: ServerState) -> APIRouter:
@@ -35,8 +34,8 @@ def router(state: ServerState) -> APIRouter:
     routes = APIRouter(responses=schemas.PROBLEMS)
     _Downloads(state).add_to(routes)
     _Models(state).add_to(routes)
-    _Jobs(state).add_to(routes)
-    _Health(state).add_to(routes)
+    JobRoutes(state).add_to(routes)
+    ObservingRoutes(state).add_to(routes)
     return routes
 
 
@@ -231,132 +230,6 @@ class _Models:
         }
 
 
-class _Jobs:
-    """Downloads under way, and those that ended."""
-
-    def __init__(self, state: ServerState) -> None:
-        self._jobs = state.jobs
-
-    def add_to(self, routes: APIRouter) -> None:
-        """Register the routes."""
-        add = routes.add_api_route
-        add("/models/jobs", self.list, response_model=schemas.JobList, summary="List the jobs")
-        add("/models/jobs/{job_id}", self.get, response_model=schemas.Job, summary="Show a job")
-        add(
-            "/models/jobs/{job_id}",
-            self.cancel,
-            methods=["DELETE"],
-            response_model=schemas.Job,
-            summary="Cancel a job; what arrived is kept",
-        )
-        add(
-            "/models/jobs/{job_id}/retry",
-            self.retry,
-            methods=["POST"],
-            status_code=202,
-            response_model=schemas.Job,
-            summary="Run a job again that failed or was cancelled",
-        )
-        add(
-            "/models/jobs/{job_id}/events",
-            self.events,
-            response_class=StreamingResponse,
-            summary="Watch a job: server-sent events",
-            responses={
-                200: {"content": {"text/event-stream": {}}, "description": "Events."},
-                204: {"description": "The job has ended, and you have seen all of it."},
-            },
-        )
-
-    async def list(self) -> dict[str, Any]:
-        """All jobs that are remembered, the newest first."""
-        jobs = [job.shown() for job in self._jobs.list()]
-        return {"jobs": jobs, "total": len(jobs)}
-
-    async def get(self, job_id: JobId) -> dict[str, Any]:
-        """One job."""
-        return self._jobs.get(job_id).shown()
-
-    async def cancel(self, request: Request, job_id: JobId) -> dict[str, Any]:
-        """Stop a job that waits or runs."""
-        request.scope[AUDIT]["job"] = job_id[:64]
-        return (await self._jobs.cancel(job_id)).shown()
-
-    async def retry(self, request: Request, response: Response, job_id: JobId) -> dict[str, Any]:
-        """Put a job that failed or was cancelled into the queue again."""
-        request.scope[AUDIT]["job"] = job_id[:64]
-        job = await self._jobs.retry(job_id)
-        response.headers["location"] = f"/models/jobs/{job.id}"
-        return job.shown()
-
-    async def events(
-        self,
-        request: Request,
-        job_id: JobId,
-        after: Annotated[
-            int | None, Query(ge=0, le=10**9, description="as the header Last-Event-ID")
-        ] = None,
-    ) -> Response:
-        """The events of a job, from the one behind ``Last-Event-ID`` on, until it has ended."""
-        last = request.headers.get("last-event-id")
-        if last is not None:
-            if not (last.isascii() and last.isdecimal() and len(last) < 10):
-                raise UsageError("Last-Event-ID is no number of an event")
-            after = int(last)
-        job = self._jobs.get(job_id)
-        if job.has_ended and after is not None and after >= await self._jobs.last_event(job_id):
-            return Response(status_code=204)
-        stream: AsyncIterator[bytes] = await self._jobs.follow(job_id, after or 0)
-        return StreamingResponse(stream, media_type="text/event-stream", headers=_SSE)
-
-
-class _Health:
-    """What an operator looks at."""
-
-    def __init__(self, state: ServerState) -> None:
-        self._state = state
-
-    def add_to(self, routes: APIRouter) -> None:
-        """Register the routes."""
-        add = routes.add_api_route
-        add(
-            "/health",
-            self.health,
-            summary="Tell whether all is well, and what is not",
-            responses={
-                200: {"model": schemas.Health, "description": "It works."},
-                503: {
-                    "content": {"application/json": {"schema": schemas.Health.model_json_schema()}},
-                    "description": "It does not, for the reasons given.",
-                },
-            },
-        )
-        add(
-            "/metrics",
-            self.metrics,
-            summary="Figures for Prometheus",
-            response_class=Response,
-            responses={200: {"content": {"text/plain": {}}, "description": "Figures."}},
-        )
-
-    async def health(self, request: Request) -> Response:
-        """All is well (200) or not (503); who has a token is told more."""
-        return health(self._state, request.scope)
-
-    async def metrics(self) -> Response:
-        """Figures in the text format of Prometheus."""
-        text, kind = self._state.metrics.render()
-        return Response(text, media_type=kind)
-
-
-def health(state: ServerState, scope: Scope) -> Response:
-    """The answer of ``/health``."""
-    fine, body = state.health()
-    if scope[CALLER] is ANYBODY:
-        body["predictions"] = {"status": body["predictions"].get("status", "ok")}
-    return JSONResponse(_scrubbed(body), 200 if fine else 503)
-
-
 def _downloaded(record: Record, status: str, job: str | None) -> dict[str, Any]:
     return {"status": status, "job_id": job, "model_name": record.name, "info": _shown(record)}
 
@@ -388,14 +261,3 @@ def _shown(record: Record) -> dict[str, Any]:
         "created": record.created,
         "updated": record.updated,
     }
-
-
-def _scrubbed(value: Any) -> Any:
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, dict):
-        return {key: _scrubbed(item) for key, item in value.items()}
-    return [_scrubbed(item) for item in value] if isinstance(value, list) else value
-
-
-__all__ = ["health", "router"]

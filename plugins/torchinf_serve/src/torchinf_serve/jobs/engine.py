@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from torchinf_core.errors import TorchinfError
 from torchinf_core.manager import ModelDownloader
 from torchinf_serve.config import Config
-from torchinf_serve.jobs.events import EventLog
-from torchinf_serve.jobs.files import JobFiles
+from torchinf_serve.jobs.book import JobBook
 from torchinf_serve.jobs.job import (
     CANCELLED,
     DONE,
-    ENDED,
     FAILED,
     INTERRUPTED,
     QUEUED,
     RUNNING,
     Job,
-    is_id,
     new_id,
     now,
 )
@@ -36,7 +31,6 @@ SILENCE = 60.0
 """Seconds without a sign of life after which a worker is given up."""
 RETRY_AFTER = 10
 """Seconds that a client is asked to wait when the queue is full."""
-_DURABLE = frozenset({"queued", "running", "interrupted", "done", "failed", "cancelled"})
 
 _log = logging.getLogger("torchinf.serve.jobs")
 Launch = Callable[[dict[str, Any], str], Awaitable[Worker]]
@@ -54,8 +48,8 @@ class JobMetrics(Protocol):
         """So many jobs wait."""
 
 
-class Jobs:
-    """All jobs of one store; lives in one event loop.
+class Jobs(JobBook):
+    """The jobs of one store, and what runs them.
 
     Args:
         config: how many run and wait, and what one may fetch.
@@ -76,45 +70,21 @@ class Jobs:
         launch: Launch = launch,
         silence: float = SILENCE,
     ) -> None:
+        super().__init__(downloader.store, config.keep_jobs)
         self._config = config
         self._downloader = downloader
         self._metrics = metrics
         self._on_done = on_done
         self._launch = launch
         self._silence = silence
-        self._files = JobFiles(downloader.store)
-        self._jobs: dict[str, Job] = {}
-        self._logs: dict[str, EventLog] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._workers: dict[str, Worker] = {}
         self._ending: dict[str, str] = {}  # job → why its worker is being stopped
-        self._ended: dict[str, asyncio.Event] = {}
         self._background: set[asyncio.Task[int]] = set()
-        self._disk = ThreadPoolExecutor(1, "torchinf-jobs")
-        self.stopping = asyncio.Event()
-
-    def own(self) -> None:
-        """Be the only one to run the store's jobs.
-
-        Raises:
-            BusyError: another server does.
-            StoreError: the store can't be written.
-        """
-        self._files.own()
 
     async def start(self) -> None:
         """Go on with the jobs that were not over."""
-        loop = asyncio.get_running_loop()
-        for job in await loop.run_in_executor(self._disk, self._files.load):
-            self._jobs[job.id] = job
-            if not job.has_ended:
-                events = await loop.run_in_executor(self._disk, self._files.events, job.id)
-                self._logs[job.id] = EventLog(events, closed=False)
-                self._ended[job.id] = asyncio.Event()
-                job.behind = None
-                if job.state == RUNNING:
-                    job.state = INTERRUPTED
-                    await self._tell(job, "interrupted")
+        await self.load()
         self._schedule()
 
     async def stop(self) -> None:
@@ -124,36 +94,7 @@ class Jobs:
             self._ending.setdefault(ident, INTERRUPTED)
             self._kill(ident)
         await asyncio.gather(*self._tasks.values(), *self._background, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(self._disk, self._files.release)
-        self._disk.shutdown()
-
-    # ASKING
-
-    def list(self) -> list[Job]:
-        """All jobs, the newest first."""
-        return sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
-
-    def get(self, ident: str) -> Job:
-        """One job.
-
-        Raises:
-            RefusedError: 404, there is none, or no more.
-        """
-        job = self._jobs.get(ident) if is_id(ident) else None
-        if job is None:
-            raise RefusedError(404, "there is no such job", hint="GET /models/jobs lists them")
-        return job
-
-    def count(self, *states: str) -> int:
-        """How many jobs are in one of these states."""
-        return sum(job.state in states for job in self._jobs.values())
-
-    def active_for(self, name: str) -> Job | None:
-        """The job that brings, or may bring, the model of a name; None where none does."""
-        for job in self._jobs.values():
-            if not job.has_ended and name in (job.name, job.asked.get("name")):
-                return job
-        return None
+        await self.release()
 
     async def submit(self, asked: dict[str, Any], key: str, by: str) -> tuple[Job, bool]:
         """Have a model downloaded.
@@ -181,14 +122,7 @@ class Jobs:
                 headers=[("retry-after", str(RETRY_AFTER))],
             )
         job = Job(id=new_id(), asked=asked, key=key, by=by, created=now())
-        self._jobs[job.id] = job
-        self._logs[job.id] = EventLog([], closed=False)
-        self._ended[job.id] = asyncio.Event()
-        try:
-            await self._tell(job, "queued")
-        except TorchinfError:
-            self._drop(job)
-            raise
+        await self.add(job)
         self._schedule()
         return job, False
 
@@ -206,7 +140,7 @@ class Jobs:
             self._kill(ident)
             await self.wait(ident)
         else:
-            await self._finish(job, CANCELLED)
+            await self.finish(job, CANCELLED)
             self._schedule()  # another may have waited behind it
         return job
 
@@ -217,60 +151,17 @@ class Jobs:
             RefusedError: 404, there is none; 409, it needs no retry; 429, too many wait.
         """
         job = self.get(ident)
-        if job.state not in (FAILED, CANCELLED):
-            raise RefusedError(409, f"the job is {job.state}; only what failed can be retried")
+        _check_retry(job)
         if self.stopping.is_set() or self.count(QUEUED, INTERRUPTED) >= self._config.queue:
             raise RefusedError(
                 429, "too many downloads wait", headers=[("retry-after", str(RETRY_AFTER))]
             )
-        log = await self._log_of(job)
-        log.closed = False
-        self._logs[ident] = log
-        self._ended[ident] = asyncio.Event()
+        await self.open(job)
+        _check_retry(job)  # another one may have been faster
         job.state, job.attempt, job.error, job.finished = QUEUED, job.attempt + 1, None, None
-        await self._tell(job, "queued")
+        await self.tell(job, "queued")
         self._schedule()
         return job
-
-    async def wait(self, ident: str) -> Job:
-        """A job once it has ended, or when the server stops."""
-        job = self.get(ident)
-        ended = self._ended.get(ident)
-        if ended is not None and not job.has_ended:
-            tasks = [asyncio.ensure_future(e.wait()) for e in (ended, self.stopping)]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-        return job
-
-    async def follow(self, ident: str, after: int) -> AsyncIterator[bytes]:
-        """Server-sent events of a job behind the one with the id ``after``.
-
-        Raises:
-            RefusedError: 404, there is none.
-        """
-        log = await self._log_of(self.get(ident))
-        return log.follow(after)
-
-    async def last_event(self, ident: str) -> int:
-        """Id of the latest event of a job."""
-        return len(await self._log_of(self.get(ident)))
-
-    def stop_watching(self) -> None:
-        """End all streams and waits; their clients come back to the next server."""
-        self.stopping.set()
-        for log in self._logs.values():
-            log.closed = True
-            log.wake()
-
-    async def _log_of(self, job: Job) -> EventLog:
-        if (log := self._logs.get(job.id)) is not None:
-            return log
-        loop = asyncio.get_running_loop()
-        events = await loop.run_in_executor(self._disk, self._files.events, job.id)
-        return EventLog(events, closed=job.has_ended)
 
     # RUNNING
 
@@ -296,7 +187,7 @@ class Jobs:
         state, error = FAILED, None
         try:
             job.state, job.started = RUNNING, now()
-            await self._tell(job, "running")
+            await self.tell(job, "running")
             state, error = await self._work(job)
         except TorchinfError as broken:  # the disk is full, or the like
             _log.error("job %s: %s", job.id, broken)
@@ -312,12 +203,12 @@ class Jobs:
             return  # on disk it is running, which the next server takes for interrupted
         if state == FAILED and reason == QUEUED:
             job.state = QUEUED
-            await self._tell(job, "waiting", behind=job.behind)
+            await self.tell(job, "waiting", behind=job.behind)
         elif state == FAILED and reason == CANCELLED:
-            await self._finish(job, CANCELLED)
+            await self.finish(job, CANCELLED)
         else:
             job.error = error
-            await self._finish(job, state)
+            await self.finish(job, state)
             failure = str((error or {}).get("type", "")).rpartition(":")[2]
             fetched = int((job.result or {}).get("fetched", 0))
             seconds = time.monotonic() - began
@@ -370,15 +261,15 @@ class Jobs:
         kind = event.get("event")
         if kind == "resolved":
             job.name, job.total = event["name"], event["total"]
-            await self._tell(job, "resolved", model_name=job.name, total_bytes=job.total)
+            await self.tell(job, "resolved", model_name=job.name, total_bytes=job.total)
         elif kind == "started":
-            await self._tell(job, "started", total_bytes=event["total"])
+            await self.tell(job, "started", total_bytes=event["total"])
         elif kind == "progress":
             job.done = event["done"]
             total = event["total"] if event["total"] is not None else job.total
-            await self._tell(job, "progress", done_bytes=job.done, total_bytes=total)
+            await self.tell(job, "progress", done_bytes=job.done, total_bytes=total)
         elif kind in ("retry", "note"):
-            await self._tell(job, kind, message=event["message"])
+            await self.tell(job, kind, message=event["message"])
         elif kind == "waiting":
             self._get_behind(job, event["pid"])
 
@@ -397,64 +288,10 @@ class Jobs:
             self._background.add(task)
             task.add_done_callback(self._background.discard)
 
-    async def _finish(self, job: Job, state: str) -> None:
-        job.state, job.finished, job.behind = state, now(), None
-        extra: dict[str, Any] = {}
-        if job.error is not None:
-            extra["error"] = job.error
-        if job.result is not None:
-            extra["result"] = job.result
-        log = self._logs.get(job.id)
-        try:
-            await self._tell(job, state, model_name=job.name, **extra)
-        except TorchinfError as error:  # it is over all the same; the next start says how
-            _log.error("the end of job %s could not be written: %s", job.id, error)
-        if log is not None:
-            log.closed = True
-            log.wake()
-        self._logs.pop(job.id, None)
-        ended = self._ended.pop(job.id, None)
-        if ended is not None:
-            ended.set()
-        _log.info("job %s is %s", job.id, state, extra={"fields": {"job": job.id, "state": state}})
-        await self._forget_old()
 
-    async def _tell(self, job: Job, kind: str, **data: Any) -> None:
-        """Add an event, on disk before anybody sees it if it changes the state."""
-        durable = kind in _DURABLE
-        body = {"state": job.state, **data}
-        log = self._logs[job.id]
-        loop = asyncio.get_running_loop()
-        if durable:
-            await loop.run_in_executor(self._disk, self._files.save, job.id, job.stored())
-        event = log.add(kind, body)
-        line = json.dumps(event).encode() + b"\n"
-        writing = loop.run_in_executor(
-            self._disk, lambda: self._files.append(job.id, line, durable=durable)
-        )
-        if durable:
-            await writing
-        else:
-            writing.add_done_callback(_log_loss)
-
-    async def _forget_old(self) -> None:
-        ended = sorted(job.finished or "" for job in self._jobs.values() if job.state in ENDED)
-        if len(ended) <= self._config.keep_jobs:
-            return
-        oldest = ended[-self._config.keep_jobs]
-        for job in [job for job in self._jobs.values() if job.has_ended]:
-            if (job.finished or "") < oldest:
-                self._drop(job)
-
-    def _drop(self, job: Job) -> None:
-        for table in (self._jobs, self._logs, self._ended):
-            table.pop(job.id, None)
-        self._disk.submit(self._files.forget, job.id)
-
-
-def _log_loss(writing: asyncio.Future[None]) -> None:
-    if not writing.cancelled() and (error := writing.exception()) is not None:
-        _log.warning("an event could not be written: %s", error)
+def _check_retry(job: Job) -> None:
+    if job.state not in (FAILED, CANCELLED):
+        raise RefusedError(409, f"the job is {job.state}; only what failed can be retried")
 
 
 def _crashed(reason: str) -> dict[str, Any]:
