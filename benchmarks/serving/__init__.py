@@ -1,0 +1,1 @@
+"""Predictions per second over HTTP, beside the servers that people use instead."""
