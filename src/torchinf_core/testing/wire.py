@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import socket
 import ssl
 import struct
@@ -205,7 +204,7 @@ class Connection:
     def _wait_for_client(self) -> None:
         """Read and drop until the client closes its side."""
         self.sock.settimeout(None)
-        while select.select([self.sock], [], [])[0] and self.sock.recv(1 << 16):
+        while self.sock.recv(1 << 16):
             pass
 
     def _wait_until_arrived(self) -> None:
