@@ -324,6 +324,33 @@ class Hooks:
         """
         raise NotImplementedError
 
+    @_hookspec
+    def remote(self, app: typer.Typer, server: str) -> None:
+        """Add commands to ``app`` that have a server do what the core's do here.
+
+        Asked when ``--server URL`` or ``$TORCHINF_SERVER`` names a server; one plugin
+        may implement it; can't be wrapped.
+
+        * A command has the name of the core's command it stands in for, its output
+          and its ``--json``; it may have others beside.
+        * What is not added is refused as a matter of this machine.
+        * No connection is made before a command is called.
+
+        Args:
+            app: empty; its commands become ``torchinf --server URL …``.
+            server: the address as the user wrote it.
+
+        Example::
+
+            @hookimpl
+            def remote(app, server):
+                @app.command("list")
+                def list_command():
+                    "Show the models of the server."
+                    print(httpx.get(f"{server}/names").text)
+        """
+        raise NotImplementedError
+
 
 def hook_names() -> tuple[str, ...]:
     """Names of all hooks, in the order a model travels."""

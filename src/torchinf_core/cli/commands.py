@@ -51,6 +51,7 @@ _TAIL = """
 Options:
   -h, --help            Show this page.
   -V, --version         Print the version.
+  --server URL          Have that server do it; or $TORCHINF_SERVER.
   --install-completion  Complete commands and model names in this shell.
   --show-completion     Print what that would install.
 """

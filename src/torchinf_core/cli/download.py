@@ -20,6 +20,7 @@ from torchinf_core.cli.options import (
     open_downloader,
     warn_of_plugins,
 )
+from torchinf_core.cli.show import show_outcome
 from torchinf_core.errors import OptionError
 
 
@@ -200,7 +201,7 @@ def download_command(
         "variant": variant,
         "trust": trust,
     }
-    asked.update(_source_options(option or [], taken=asked))
+    asked.update(source_options(option or [], taken=asked))
     if dry_run:
         from torchinf_core.cli.preview import preview_json, show_preview
 
@@ -214,30 +215,25 @@ def download_command(
 
     with reporter(as_json=as_json, quiet=quiet) as on_event:
         outcome = downloader.obtain(source, model_id, on_event=on_event, **asked)
-    record, path = outcome.record, str(outcome.path)
     if not (quiet or outcome.hit):
         warn_of_plugins(downloader.settings)
-    if as_json:
-        for text in outcome.notes:
-            output.json_line({"event": "note", "message": text})
-        output.json_line(
-            {
-                "event": "result",
-                "hit": outcome.hit,
-                "fetched": outcome.fetched,
-                **output.record_json(record, path),
-            }
-        )
-        return
-    if not quiet:
-        for text in outcome.notes:
-            output.note(text)
-        how = "already here" if outcome.hit else f"verified ({record.verified})"
-        output.tell(output.summary(record.name, len(record.files), record.size, how))
-    output.say(path)
+    show_outcome(
+        outcome.record,
+        str(outcome.path),
+        hit=outcome.hit,
+        fetched=outcome.fetched,
+        notes=outcome.notes,
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
-def _source_options(pairs: list[str], taken: Container[str]) -> dict[str, Any]:
+def source_options(pairs: list[str], taken: Container[str]) -> dict[str, Any]:
+    """The options of ``-o KEY=VALUE``; values are JSON where they can be.
+
+    Raises:
+        OptionError: it is no pair, or an option of the command itself.
+    """
     options: dict[str, Any] = {}
     for pair in pairs:
         key, sign, text = pair.partition("=")

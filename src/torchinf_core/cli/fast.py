@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def answer(argv: Sequence[str]) -> int | None:
     """Do what ``argv`` asks and return an exit status, or do nothing and return None."""
-    if "_TORCHINF_COMPLETE" in os.environ or os.environ.get("TORCHINF_DEBUG"):
+    if any(os.environ.get(variable) for variable in _UNUSUAL):
         return None
     if argv and argv[0] == "predict":
         return _predict(argv)
@@ -146,6 +146,7 @@ def _predict(argv: Sequence[str]) -> int | None:
     return ended(argv, command)
 
 
+_UNUSUAL = ("_TORCHINF_COMPLETE", "TORCHINF_DEBUG", "TORCHINF_SERVER")
 _PREDICT_FLAGS = {
     "-q": "quiet",
     "--quiet": "quiet",

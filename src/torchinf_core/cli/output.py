@@ -144,7 +144,7 @@ def facts(pairs: Sequence[tuple[str, str | None]]) -> None:
             print(f"{'':{width}}  {line}")  # noqa: T201
 
 
-def record_json(record: Record, path: str) -> dict[str, Any]:
+def record_json(record: Record, path: str | None) -> dict[str, Any]:
     """A record as ``--json`` shows it; the field names are stable."""
     return {
         "name": record.name,

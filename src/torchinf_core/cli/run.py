@@ -10,16 +10,20 @@ import click
 
 from torchinf_core.cli import output
 from torchinf_core.cli.app import build
+from torchinf_core.cli.elsewhere import commands_of, take_server, usual_server
 from torchinf_core.cli.ending import ended, report
 
-_ANYWHERE = ("--offline", "--json", "--quiet", "-q", "--verbose", "-v", "-vv", "--cache-dir")
+_WITH_VALUE = ("--cache-dir", "--token-file")
+_ANYWHERE = ("--offline", "--json", "--quiet", "-q", "--verbose", "-v", "-vv", *_WITH_VALUE)
 
 
 def run(argv: Sequence[str]) -> int:
     """Run ``torchinf argv…`` and return its exit status; see :func:`ended`."""
-    args = _options_after_command(list(argv))
+    named, rest = take_server(argv)
+    args = _options_after_command(rest)
+    server = usual_server(args) if named is None else named
     try:
-        return ended(args, lambda: _invoke(args))
+        return ended(args, lambda: _invoke(args, server))
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.Abort:
@@ -31,8 +35,8 @@ def run(argv: Sequence[str]) -> int:
         return _usage_error(args, error)
 
 
-def _invoke(args: list[str]) -> int:
-    command = build()
+def _invoke(args: list[str], server: str | None) -> int:
+    command = build() if server is None else commands_of(server, args)
     if "_TORCHINF_COMPLETE" in os.environ:
         command.main(args, prog_name="torchinf")
     try:
@@ -48,7 +52,7 @@ def _options_after_command(args: list[str]) -> list[str]:
     leading: list[str] = []
     while args and args[0].split("=")[0] in _ANYWHERE:
         leading.append(args.pop(0))
-        if leading[-1] == "--cache-dir" and args:
+        if leading[-1] in _WITH_VALUE and args:
             leading.append(args.pop(0))
     return [*args[:1], *leading, *args[1:]] if args else leading
 

@@ -8,6 +8,7 @@ import typer
 
 from torchinf_core.cli import output
 from torchinf_core.cli.options import AsJson, CacheDir, DryRun, Quiet, Verbose, open_downloader
+from torchinf_core.cli.show import show_usage
 from torchinf_core.errors import StoreError
 
 
@@ -17,36 +18,21 @@ def cache_command(
     """Show where the store is and what it holds."""
     downloader = open_downloader(cache_dir, verbose)
     usage = downloader.store.usage()
-    if as_json:
-        output.document(
-            {
-                "cache_directory": str(downloader.cache_dir),
-                "origin": downloader.settings.origins["cache_dir"],
-                "total_models": usage.models,
-                "total_size": usage.total,
-                "total_size_mb": round(usage.total / 1e6, 3),
-                "by_source": dict(usage.by_source),
-                "blobs": usage.blobs,
-                "partials": usage.partials,
-                "reclaimable": usage.reclaimable,
-                "damaged_records": usage.damaged,
-            }
-        )
-        return
-    output.facts(
-        [
-            ("store", str(downloader.cache_dir)),
-            ("set by", downloader.settings.origins["cache_dir"]),
-            ("models", str(usage.models)),
-            ("size", output.size(usage.total)),
-            *((f"  {name}", output.size(size)) for name, size in sorted(usage.by_source.items())),
-            ("partials", output.size(usage.partials)),
-            ("reclaimable", output.size(usage.reclaimable)),
-        ]
+    show_usage(
+        {
+            "cache_directory": str(downloader.cache_dir),
+            "origin": downloader.settings.origins["cache_dir"],
+            "total_models": usage.models,
+            "total_size": usage.total,
+            "total_size_mb": round(usage.total / 1e6, 3),
+            "by_source": dict(usage.by_source),
+            "blobs": usage.blobs,
+            "partials": usage.partials,
+            "reclaimable": usage.reclaimable,
+            "damaged_records": usage.damaged,
+        },
+        as_json=as_json,
     )
-    if usage.damaged:
-        output.labelled("warning", f"{output.plural(usage.damaged, 'record')} damaged", "33")
-        output.labelled("hint", "torchinf fsck --repair", "36")
 
 
 def gc_command(

@@ -15,7 +15,13 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from torchinf_core.errors import MissingError, PluginError, UsageError
+from torchinf_core.errors import (
+    MissingDependencyError,
+    MissingError,
+    PluginConflictError,
+    PluginError,
+    UsageError,
+)
 from torchinf_core.host import Host
 from torchinf_core.plugins.boundary import guarded
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
@@ -207,6 +213,27 @@ class Plugins:
     def mount(self, app: typer.Typer) -> None:
         """Mount each plugin's commands as ``<plugin> …``; none replaces what ``app`` has."""
         self._mount_problems = mount(app, self._loaded().loaded.values())
+
+    def remote(self, app: typer.Typer, server: str, settings: Settings) -> None:
+        """Let the plugin that asks servers add its commands.
+
+        Raises:
+            MissingDependencyError: there is none.
+            PluginConflictError: there are several.
+        """
+        names = self.implementing("remote")
+        if not names:
+            raise MissingDependencyError(
+                "no installed plugin can ask a server", hint="pip install 'torchinf[serve]'"
+            )
+        if len(names) > 1:
+            raise PluginConflictError(
+                f"several plugins ask servers: {' and '.join(names)}",
+                hint="leave all but one out: "
+                + " or ".join(f"TORCHINF_DISABLE={name}" for name in names),
+            )
+        arguments = {"app": app, "server": server}
+        self.call_one(names[0], "remote", server, arguments, settings, lambda _: None)
 
     # ONE PLUGIN, BY NAME
 

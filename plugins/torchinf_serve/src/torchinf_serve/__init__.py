@@ -12,7 +12,7 @@ from torchinf_core.hookspecs import hookimpl
 if TYPE_CHECKING:
     import typer
 
-__all__ = ["commands"]
+__all__ = ["commands", "remote"]
 
 __version__ = "0.1.0"
 
@@ -23,3 +23,11 @@ def commands(app: typer.Typer) -> None:
     from torchinf_serve.starting import serve_command
 
     app.command("serve")(serve_command)
+
+
+@hookimpl
+def remote(app: typer.Typer, server: str) -> None:
+    """``torchinf --server URL …``: commands in the place of the core's."""
+    from torchinf_serve.remotely import register
+
+    register(app, server)

@@ -109,6 +109,8 @@ def test_pictures_are_uploaded(stocked: Client, tmp_path: Path) -> None:
         assert [rows[0]["label"] for rows in stocked.predict("image", [given, given])] == [
             "green"
         ] * 2
+    [alone] = stocked.predict("image", [path])
+    assert alone == stocked.predict("image", path)
     assert stocked.predict("image", np.asarray(picture))[0]["label"] == "green"
 
 

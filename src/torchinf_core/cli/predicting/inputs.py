@@ -44,7 +44,14 @@ class Inputs:
         several: True where results are told apart by name.
     """
 
-    def __init__(self, words: Sequence[str], kind: ItemKind, signature: Signature) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        kind: ItemKind,
+        signature: Signature,
+        picture: Callable[[str], Any] | None = None,
+    ) -> None:
+        self._picture = picture or (lambda path: items.to_item(path, "image"))
         self._kind = kind
         self._signature = signature
         found = [self._expanded(word) for word in words]
@@ -126,7 +133,7 @@ class Inputs:
         if self._kind == "image":
             if _ending(word) == ".json":
                 return arrays.read(word, self._signature)
-            return items.to_item(word, "image")
+            return self._picture(word)
         if self._kind == "text":
             return word
         if self._kind == "array" and word.lstrip()[:1] not in ("[", "{"):
@@ -151,7 +158,7 @@ class Inputs:
             if isinstance(value, str):
                 return value
         if self._kind == "image" and isinstance(value, str):
-            return items.to_item(value, "image")
+            return self._picture(value)
         if arrays.is_raw(value):
             return value
         raise InputError(f"{_short(name)} is not what the model takes: {_wanted(self._kind)}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,17 @@ MOST = 100
 """Characters of an input's name in an error."""
 
 
-def predict(request: Request) -> int:
+def predict(
+    request: Request,
+    load: Callable[[Request], Predictor] | None = None,
+    picture: Callable[[str], Any] | None = None,
+) -> int:
     """Do what was asked for; returns the exit status: that of the worst failed input.
+
+    Args:
+        request: what was asked for.
+        load: gives the predictor; default: it is loaded here.
+        picture: reads a picture; default: as pipelines take them.
 
     Raises:
         TorchinfError: the model can't be loaded, or its only input not be used.
@@ -43,8 +52,8 @@ def predict(request: Request) -> int:
     options = _options(request)
     with ExitStack() as opened:
         out = _open(request, opened)
-        predictor = opened.enter_context(_load(request))
-        inputs = Inputs(request.inputs, predictor.kind, predictor.signature)
+        predictor = opened.enter_context((load or _load)(request))
+        inputs = Inputs(request.inputs, predictor.kind, predictor.signature, picture)
         lone = not inputs.several
         worst = done = 0
         count = opened.enter_context(_counting(request, inputs))

@@ -58,7 +58,7 @@ def settings(url: str, token: str | None, token_file: str | None, *, allow_http:
             f"the token would go to {host} for everybody on the way to read",
             hint="https://, or --allow-http if the way there is safe",
         )
-    token = token or os.environ.get(TOKEN_VARIABLE) or _read_token(token_file)
+    token = token or os.environ.get(TOKEN_VARIABLE) or read_token(token_file)
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise UsageError("the token holds characters that no token has")
     return {
@@ -76,7 +76,13 @@ def _is_here(host: str) -> bool:
         return host == "localhost"
 
 
-def _read_token(path: str | None) -> str:
+def read_token(path: str | None) -> str:
+    """The first token of a file; ``""`` where there is none to read.
+
+    Raises:
+        UsageError: it can't be read.
+        AccessDeniedError: it holds none.
+    """
     if not path:
         return ""
     try:
@@ -97,6 +103,10 @@ def _json(answer: httpx.Response) -> Json:
 
 def _nothing(_answer: httpx.Response) -> None:
     return None
+
+
+def _in_list(answer: httpx.Response) -> Any:
+    return [result_of(answer)]
 
 
 def _place(name: str) -> str:
@@ -188,7 +198,11 @@ def retry(ident: str) -> Call[Json]:
 
 def predict(name: str, inputs: Any, options: Mapping[str, Any]) -> Call[Any]:
     """``POST /models/{name}/predict``."""
-    return Call("POST", f"/models/{_place(name)}/predict", result_of, body_of(inputs, options))
+    more = body_of(inputs, options)
+    read = result_of
+    if "files" in more and isinstance(inputs, list) and len(inputs) == 1:
+        read = _in_list  # a form with one file is answered as that file alone
+    return Call("POST", f"/models/{_place(name)}/predict", read, more)
 
 
 def load(name: str) -> Call[None]:

@@ -92,6 +92,8 @@ class JobFacts:
         """Take note of an event."""
         known = ("state", "model_name", "done_bytes", "total_bytes", "error", "result", "behind")
         self.facts.update({key: event.data[key] for key in known if key in event.data})
+        if event.kind == "done" and event.data.get("result"):
+            self.facts["done_bytes"] = self.facts["total_bytes"] = event.data["result"]["size"]
 
     def raise_failure(self) -> None:
         """Raise what the download would have raised here; nothing for one that is done.
