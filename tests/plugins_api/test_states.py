@@ -37,7 +37,7 @@ BROKEN = {
     ),
     "a hook that never was": (
         "@hookimpl\ndef qqqq(): ...",
-        "there is no hook 'qqqq', only sources, resolve, fetch, token, search, commands",
+        "there is no hook 'qqqq', only sources, resolve, fetch, token, search, trusts",
     ),
     "no marker": (SOURCES.replace("@hookimpl\n", ""), "it implements no hook"),
     "a default": (
