@@ -200,7 +200,7 @@ def test_the_code_sees_no_token_and_its_threads_do_not_hold_us_up(
     code = (
         "import os, pathlib, threading, time\n"
         "def net():\n"
-        "    names = [name for name in os.environ if 'TOKEN' in name]\n"
+        "    names = [name for name in os.environ if 'TOKEN' in name.split('_')]\n"
         f"    pathlib.Path({str(seen)!r}).write_text(repr((names, os.listdir('.'))))\n"
         "    threading.Thread(target=time.sleep, args=(600,)).start()\n"
     )
