@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -21,6 +22,7 @@ from torchinf_serve.config import Config
 from torchinf_serve.patience import PatientProtocol, watch
 from torchinf_serve.security.tokens import Tokens
 
+_log = logging.getLogger("torchinf.serve")
 KEEP_ALIVE = 5
 """Seconds for which a connection without a request is kept."""
 
@@ -70,9 +72,18 @@ class Server(uvicorn.Server):
         self._watch = asyncio.create_task(watch(self.server_state.connections, patience))
         if self._inner is not None:
             self._inner_task = asyncio.create_task(self._inner._serve())  # noqa: SLF001 - without its signals
+            self._inner_task.add_done_callback(self._on_inner_end)
         if self._listening:
             sys.stderr.write(f"listening on {self._listening}\n")
             sys.stderr.flush()
+
+    def _on_inner_end(self, task: asyncio.Task[None]) -> None:
+        """Without the socket for the others this process is of no use: it is started again."""
+        if self.should_exit:
+            return
+        error = None if task.cancelled() else task.exception()
+        _log.error("the socket for the other processes failed: %s", error or "it was closed")
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let requests finish, but not those that only watch."""

@@ -93,7 +93,7 @@ def test_a_worker_that_is_silent_is_given_up(
 def test_cancelling_ends_the_process_and_keeps_what_arrived(
     server: Running, hub: Hub, content: Content, store: Path
 ) -> None:
-    data = content(40 << 20)
+    data = content(80 << 20)
     hub.add("/m.bin", data)
     hub.throttle = 4 << 20
     client = server.client()
@@ -104,6 +104,7 @@ def test_cancelling_ends_the_process_and_keeps_what_arrived(
         for line in stream.iter_lines():
             if line.startswith("data: ") and json.loads(line[6:]).get("done_bytes", 0) > 20 << 20:
                 break
+    hub.throttle = 16 << 10  # the rest takes longer than anybody waits
     pid = worker_of(server, job)
     cancelled = client.delete(f"/models/jobs/{job}").json()
     assert cancelled["state"] == "cancelled"
