@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from torchinf_core.refs import redact
 from torchinf_core.settings import Settings, host_token, plugin_setting
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ class Host:
 
         Notes of ``resolve`` are appended to the plan's; others are logged.
         """
+        from torchinf_core.refs import redact
+
         self._notes.append(redact(message))
 
     @property

@@ -12,7 +12,6 @@ from contextlib import suppress
 
 from torchinf_core.errors import IntegrityError, UntrustedError
 from torchinf_core.plugins import Plugins
-from torchinf_core.refs import parse_ref
 from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import Architecture, Artifact
 from torchinf_core.settings import Settings
@@ -34,7 +33,11 @@ def open_record(
     """
     require_trust(record, settings, plugins)
     check_files(record, store, run.check)
-    arch = parse_ref(run.arch) if run.arch else None
+    arch = None
+    if run.arch:
+        from torchinf_core.refs import parse_ref
+
+        arch = parse_ref(run.arch)
     describable = arch is not None or plugins.implements(record.source, "architecture")
     ref = arch or ModelRef(record.source, record.model_id, record.revision)
     artifact: list[Artifact] = []

@@ -22,7 +22,6 @@ from torchinf_core.errors import (
     from_os_error,
 )
 from torchinf_core.plugins.discovery import EntryPoint
-from torchinf_core.refs import redact
 from torchinf_core.settings import Settings
 from torchinf_core.types import Plan
 
@@ -161,6 +160,8 @@ def _url_of(error: BaseException) -> str:
 
 
 def _without_secrets(text: str, settings: Settings | None) -> str:
+    from torchinf_core.refs import redact
+
     text = redact(text)
     secrets = [v for name, v in os.environ.items() if name.startswith("TORCHINF_TOKEN_")]
     for secret in (*secrets, *(settings.tokens.values() if settings else ())):

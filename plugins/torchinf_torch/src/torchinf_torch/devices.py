@@ -6,14 +6,13 @@ A device that was named and is not there is never replaced by another one.
 from __future__ import annotations
 
 import os
-import platform
 import re
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from torchinf_core.errors import DeviceError
+from torchinf_core.frozen import dataclass
 from torchinf_torch import framework
 
 _HINT = "--device cpu, or auto"
@@ -91,7 +90,7 @@ def has_mps() -> bool:
     torch: Any = framework.loaded()
     if torch is not None and hasattr(torch, "backends"):
         return bool(torch.backends.mps.is_available())
-    return sys.platform == "darwin" and platform.machine() == "arm64"
+    return sys.platform == "darwin" and os.uname().machine == "arm64"
 
 
 def _visible(count: int, allowed: str | None) -> int:

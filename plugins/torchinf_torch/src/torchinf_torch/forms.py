@@ -5,9 +5,9 @@ Decided by the record alone; no file is opened and no source is asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from torchinf_core.frozen import dataclass
 from torchinf_core.runtimes import Artifact
 
 MODULE_OPTIONS = "torch-module"
