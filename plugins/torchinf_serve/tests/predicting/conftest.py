@@ -101,7 +101,7 @@ class Toy(Predictor):
         ENTERED.release()
         GO.wait(60)
         if (x == 666).any():
-            raise ValueError("666 is not a number in /root/numbers.txt")
+            raise ValueError("666 is not a number in /home/ada/numbers.txt")
         y = x @ self.weights
         return {"y": y - y.mean() if self.mixes else y}
 

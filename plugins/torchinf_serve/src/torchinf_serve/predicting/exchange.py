@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ class ClientLeftError(Exception):
     """Nobody waits for the answer."""
 
 
-class Endpoint:
+class Endpoint(ABC):
     """An ASGI application for one route; subclasses answer, this one talks.
 
     Args:
@@ -69,6 +70,7 @@ class Endpoint:
         self.pool = pool
         self.tracing = tracing
 
+    @abstractmethod
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """The answer to a request.
 
@@ -76,11 +78,10 @@ class Endpoint:
             TorchinfError: becomes the answer that :meth:`failure` makes of it.
             ClientLeftError: nobody wants one.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def failure(self, error: TorchinfError, scope: Scope) -> Answer:
         """The answer for an error."""
-        raise NotImplementedError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
