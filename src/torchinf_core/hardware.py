@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-_CODE = re.compile(
+_CODE = (
     r"(avx|sse|ssse|amx|fma|f16c|bmi|abm|adx|movbe|popcnt|aes|vaes|pclmul|vpclmul|sha|gfni|lm$"
     r"|neon|asimd|sve|sme|fphp|i8mm|bf16|atomics|crc32|pmull)"
 )
@@ -38,7 +38,7 @@ def processor(cpuinfo: str) -> tuple[str, str]:
     fields = dict(re.findall(r"^([^\t:]+?)\s*:[ \t]*(.*)$", first, re.MULTILINE))
     model = fields.get("model name") or fields.get("CPU part") or "unknown"
     features = (fields.get("flags") or fields.get("Features") or "").split()
-    words = " ".join(sorted(filter(_CODE.match, features)))
+    words = " ".join(sorted(filter(re.compile(_CODE).match, features)))
     from torchinf_core.warm import hex_digest
 
     return model, hex_digest(words.encode())[:12]

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from torchinf_core.types import Record, StoredFile, Trust
+from torchinf_core.warm import is_sha256
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20
 MAX_POINTER = 1 << 14
 _CHUNK = 1 << 16
-_DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _TEXT = (str,)
 _OPTIONAL = (str, type(None))
@@ -107,7 +106,7 @@ def parse(data: bytes) -> Record:
         raise ValueError(f"its trust is {document['trust']}")
     if document["verified"] not in _VERIFIED:
         raise ValueError(f"its verified is {document['verified'][:40]!r}")
-    if not _DIGEST(document["generation"]):
+    if not is_sha256(document["generation"]):
         raise ValueError("its generation is not 64 hex digits")
     if not all(type(tag) is str for tag in document["tags"]):
         raise ValueError("a tag is not a text")
@@ -256,7 +255,7 @@ def _file(entry: Any) -> StoredFile:
     path = entry["path"]
     if not path or "\0" in path or "\\" in path or not _is_below(path):
         raise ValueError(f"{path[:80]!r} is not a path below the model's directory")
-    if entry["size"] < 0 or not _DIGEST(entry["sha256"]):
+    if entry["size"] < 0 or not is_sha256(entry["sha256"]):
         raise ValueError(f"the size or digest of {path[:80]!r} is impossible")
     return StoredFile(
         path,

@@ -12,7 +12,7 @@ from typing import Any
 
 from torchinf_core.frozen import dataclass
 
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
+_DEVICE = r"auto|cpu|mps|cuda(:\d{1,2})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _one_of(*words: str) -> Callable[[Any], str]:
 
 def _device(value: Any) -> str:
     word = str(value).lower()
-    if not _DEVICE.fullmatch(word):
+    if not re.fullmatch(_DEVICE, word):
         raise ValueError("auto, cpu, cuda, cuda:N or mps")
     return word
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
@@ -96,7 +97,14 @@ def test_keywords_and_checks_are_kept() -> None:
         Keywords(a=-1)
 
 
-def test_a_class_costs_one_compilation() -> None:
+def test_help_shows_what_a_class_takes() -> None:
+    for kind in (Ours, Theirs):
+        assert str(inspect.signature(kind)).startswith("(a: 'int', b: 'str' = 'b', c: ")
+    made = Keywords(a=1)
+    assert list(inspect.signature(type(made)).parameters) == ["a", "b"]
+
+
+def test_a_class_costs_one_compilation_when_it_is_used() -> None:
     program = (
         "import builtins, torchinf_core.frozen\n"
         "count = 0\n"
@@ -111,6 +119,8 @@ def test_a_class_costs_one_compilation() -> None:
         "    a: int\n"
         "    b: int = 0\n"
         "print(count)\n"
+        "assert A(1) == A(1, 0)\n"
+        "print(count)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert (done.stdout, done.stderr) == ("0\n1\n", "")

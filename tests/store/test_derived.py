@@ -192,8 +192,8 @@ def test_a_form_made_from_another_content_is_never_found(shelf, record):
     publish(shelf, make(record))
     again = shelf.add("m", {"m.bin": b"other weights"})
     assert found(shelf) == []
-    before = derived.home(shelf.store.layout, "m", record.generation)
-    os.rename(before, derived.home(shelf.store.layout, "m", again.generation))
+    before = shelf.store.layout.derived("m", record.generation)
+    os.rename(before, shelf.store.layout.derived("m", again.generation))
     assert found(shelf) == []
 
 
@@ -312,7 +312,7 @@ def test_a_damaged_verdict_is_none_and_collected(shelf, record, text):
     from pathlib import Path
 
     verdicts.write(shelf.store.layout, "m", record.generation, verdict())
-    [path] = Path(derived.home(shelf.store.layout, "m", record.generation)).iterdir()
+    [path] = Path(shelf.store.layout.derived("m", record.generation)).iterdir()
     path.write_text(text)
     assert verdicts.fresh(shelf.store.layout, "m", record.generation) == []
     shelf.store.gc(dry_run=False, grace=0)
@@ -320,7 +320,7 @@ def test_a_damaged_verdict_is_none_and_collected(shelf, record, text):
 
 
 def test_a_file_in_the_way_of_the_forms_is_an_error(shelf, record):
-    place = derived.home(shelf.store.layout, "m", record.generation)
+    place = shelf.store.layout.derived("m", record.generation)
     with open(place, "w", encoding="utf-8"):
         pass
     assert found(shelf) == []

@@ -227,10 +227,8 @@ _SIZES = ("total_size", "partials", "reclaimable")
 
 def _forms(downloader: ModelDownloader, record: Record) -> list[dict[str, Any]]:
     """The optimised forms of a model, and why one is of no use here."""
-    from torchinf_core.store.layout import DERIVED_SUFFIX
-
     layout = downloader.store.layout
-    if not os.path.isdir(f"{layout.model(record.name, record.generation)}{DERIVED_SUFFIX}"):
+    if not os.path.isdir(layout.derived(record.name, record.generation)):
         return []
     from torchinf_core.hardware import stale
     from torchinf_core.store import derived as shelf

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.loading.choosing import Bid, bids, choose
-from torchinf_core.loading.derived import derived_artifacts
 from torchinf_core.loading.opening import open_record
 from torchinf_core.plugins import Plugins, load_plugins
 from torchinf_core.predictor import Predictor
 from torchinf_core.run_settings import RunSettings
-from torchinf_core.runtimes import LoadOptions
+from torchinf_core.runtimes import Artifact, LoadOptions
 from torchinf_core.settings import Settings
 from torchinf_core.store import Store
 from torchinf_core.types import Record
@@ -33,7 +34,7 @@ def load_record(record: Record, store: Store, settings: Settings, run: RunSettin
     plugins = load_plugins(settings)
     with store.lease():
         artifact = open_record(record, store, settings, run, plugins)
-        forms = [*derived_artifacts(artifact, store, run), artifact]
+        forms = [*_derived(artifact, store, run), artifact]
         found = bids(forms, run.device, settings, plugins)
         bid = choose(found, run, artifact, settings, plugins)
         try:
@@ -53,6 +54,16 @@ def load_record(record: Record, store: Store, settings: Settings, run: RunSettin
         found = [bid for bid in found if bid.artifact.derived is None]
         bid = choose(found, run, artifact, settings, plugins)
         return load_artifact(bid, settings, run, plugins)
+
+
+def _derived(artifact: Artifact, store: Store, run: RunSettings) -> list[Artifact]:
+    """What reads the forms is imported for models that have any."""
+    record = artifact.record
+    if not os.path.isdir(store.layout.derived(record.name, record.generation)):
+        return []
+    from torchinf_core.loading.derived import derived_artifacts
+
+    return derived_artifacts(artifact, store, run)
 
 
 def load_artifact(bid: Bid, settings: Settings, run: RunSettings, plugins: Plugins) -> Predictor:

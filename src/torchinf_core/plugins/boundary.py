@@ -28,7 +28,7 @@ from torchinf_core.types import Plan
 T = TypeVar("T")
 
 _LONGEST = 400
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+"
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -85,7 +85,7 @@ def trace(owner: EntryPoint, hook: str, seconds: float, outcome: str) -> None:
 
 def one_line(text: str, settings: Settings | None = None) -> str:
     """``text`` as one printable line without secrets, of bounded length."""
-    text = " ".join(_CONTROL.sub(" ", _without_secrets(text, settings)).split())
+    text = " ".join(re.sub(_CONTROL, " ", _without_secrets(text, settings)).split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 

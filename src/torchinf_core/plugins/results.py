@@ -15,7 +15,7 @@ from torchinf_core.errors import PluginContractError
 from torchinf_core.runtimes import Architecture, Candidate, Claim, Signature, TensorSpec
 from torchinf_core.types import ModelRef, Plan, RemoteFile, SearchHit, SourceInfo, Trust
 
-_SCHEME = re.compile(r"[a-z][a-z0-9_+.-]+")
+_SCHEME = r"[a-z][a-z0-9_+.-]+"
 _OPTIONAL_TEXT = (str, type(None))
 
 
@@ -36,8 +36,8 @@ def check_sources(result: object) -> tuple[SourceInfo, ...]:
         if not info.name or not info.schemes or not info.examples:
             raise _wrong("a SourceInfo without name, schemes or examples")
         for scheme in info.schemes:
-            if not _SCHEME.fullmatch(scheme):
-                raise _wrong(f"the scheme {scheme!r}, which is not {_SCHEME.pattern}")
+            if not re.fullmatch(_SCHEME, scheme):
+                raise _wrong(f"the scheme {scheme!r}, which is not {_SCHEME}")
             if scheme in taken:
                 raise _wrong(f"the scheme {scheme!r} twice")
             taken.add(scheme)

@@ -13,11 +13,9 @@ from dataclasses import replace
 from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from torchinf_core.errors import (
     MissingDependencyError,
-    MissingError,
     PluginConflictError,
     PluginError,
     UsageError,
@@ -156,6 +154,8 @@ class Plugins:
             return {}
         urls = {url for file in plan.files for url in (file.url, *file.mirrors)}
         found = {}
+        from urllib.parse import urlsplit
+
         for host in sorted({urlsplit(url).hostname or "" for url in urls} - {""}):
             if not host_token(settings, host):
                 where = (plan.ref.scheme, f"a token for {host}")
@@ -183,11 +183,9 @@ class Plugins:
 
     def implements(self, scheme: str, hook: str) -> bool:
         """True when a usable plugin serves the scheme and implements the hook."""
-        try:
-            owner = self._loaded().owner(scheme)
-        except (MissingError, PluginError):
-            return False
-        return any(item.hook == hook and not item.wrapper for item in owner.implementations)
+        owner = self._loaded().sole_owner(scheme)
+        found = owner.implementations if owner else ()
+        return any(item.hook == hook and not item.wrapper for item in found)
 
     def trusts(self, record: Record, settings: Settings) -> bool:
         """True when the user's settings for the source allow code of this model to run."""

@@ -34,6 +34,11 @@ class Table:
     _manager: pluggy.PluginManager
     _parts: Mapping[str, object]
 
+    def sole_owner(self, scheme: str) -> Loaded | None:
+        """The only plugin that serves a scheme, or None."""
+        claims = self._claims.get(scheme, ())
+        return self.loaded[claims[0].name] if len(claims) == 1 else None
+
     def owner(self, scheme: str) -> Loaded:
         """The plugin that serves a scheme.
 

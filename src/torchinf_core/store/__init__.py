@@ -17,9 +17,22 @@ Locks save bandwidth and keep the garbage collector away; correctness does not
 rest on them.
 """
 
+from typing import TYPE_CHECKING
+
 from torchinf_core.store.layout import generation
-from torchinf_core.store.reports import GcReport, Problem, Usage
 from torchinf_core.store.store import Store
 from torchinf_core.warm import model_id
 
+if TYPE_CHECKING:
+    from torchinf_core.store.reports import GcReport, Problem, Usage
+
 __all__ = ["GcReport", "Problem", "Store", "Usage", "generation", "model_id"]
+
+
+def __getattr__(name: str) -> object:
+    """What the store answers is imported by those who ask how it is."""
+    if name not in ("GcReport", "Problem", "Usage"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from torchinf_core.store import reports
+
+    return getattr(reports, name)

@@ -47,15 +47,10 @@ class NewerFormError(ValueError):
     """A later torchinf made this form; it is in order, but not for us."""
 
 
-def home(layout: Layout, name: str, parent: str) -> str:
-    """Directory of the forms made from one content of a model."""
-    return f"{layout.model(name, parent)}{DERIVED_SUFFIX}"
-
-
 def find(layout: Layout, name: str, parent: str) -> list[tuple[str, Derived]]:
     """Directory and provenance of each form; damaged ones are left out and logged."""
     found = []
-    for directory in _directories(home(layout, name, parent)):
+    for directory in _directories(layout.derived(name, parent)):
         try:
             found.append((directory, read(directory, parent)))
         except (OSError, ValueError) as error:
@@ -105,7 +100,7 @@ def publish(layout: Layout, name: str, derived: Derived, stage: str) -> str:
         OSError: what was there before is still there.
         ValueError: the provenance holds something that JSON can't.
     """
-    place = home(layout, name, derived.parent)
+    place = layout.derived(name, derived.parent)
     stored = tuple(_stamped(f"{stage}/{file.path}", file) for file in derived.files)
     document = {**_document(derived), "files": [asdict(file) for file in stored]}
     try:
@@ -139,7 +134,7 @@ def retire(layout: Layout, name: str, parent: str, device: str, *, besides: str 
 
 def follow(layout: Layout, old: str, new: str, parent: str) -> None:
     """Take the forms along when a model gets another name."""
-    before, after = home(layout, old, parent), home(layout, new, parent)
+    before, after = layout.derived(old, parent), layout.derived(new, parent)
     with suppress(OSError):
         entries = os.listdir(before)
         make_directory(after)
@@ -153,7 +148,7 @@ def follow(layout: Layout, old: str, new: str, parent: str) -> None:
 
 def forget(layout: Layout, name: str, parent: str) -> None:
     """Discard every form made from one content, and what is remembered of trying."""
-    discard(home(layout, name, parent))
+    discard(layout.derived(name, parent))
 
 
 def discard(directory: str) -> None:

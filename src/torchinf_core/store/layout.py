@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from torchinf_core.errors import IntegrityError, StoreError
 from torchinf_core.frozen import dataclass
 from torchinf_core.types import StoredFile
-from torchinf_core.warm import hex_digest, model_id
+from torchinf_core.warm import hex_digest, is_sha256, model_id
 
 LAYOUT = 1
 RECORD_SUFFIX = ".json"
@@ -30,16 +30,15 @@ DIRECTORIES = (
 )
 LINKS_SUFFIX = ".links"
 DERIVED_SUFFIX = ".derived"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_SLUG = re.compile(r"[a-z0-9_+-][a-z0-9._+-]{0,127}")
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_SLUG = r"[a-z0-9_+-][a-z0-9._+-]{0,127}"
+_KEY = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _boot_id = ""
 
 
 def name_of(ident: str) -> str | None:
     """The model name behind an id, where the id alone tells (no capital letters)."""
     name = ident[:-9]
-    if _SLUG.fullmatch(name) and hex_digest(name.encode())[:8] == ident[-8:]:
+    if re.fullmatch(_SLUG, name) and hex_digest(name.encode())[:8] == ident[-8:]:
         return name
     return None
 
@@ -56,14 +55,14 @@ def check_sha256(sha256: str) -> str:
     Raises:
         IntegrityError: otherwise; no path is ever built from such a text.
     """
-    if not _SHA256.fullmatch(sha256):
+    if not is_sha256(sha256):
         raise IntegrityError(f"{sha256[:80]!r} is not a sha256 digest")
     return sha256
 
 
 def check_key(key: str) -> str:
     """Return ``key`` if it may name a file; else a digest of it."""
-    if _KEY.fullmatch(key):
+    if re.fullmatch(_KEY, key):
         return key
     return hex_digest(key.encode("utf-8", "surrogatepass"))
 
@@ -119,9 +118,13 @@ class Layout:
 
     def model(self, name: str, generation: str) -> str:
         """Directory that holds the files of a model."""
-        if not _SHA256.fullmatch(generation):
+        if not is_sha256(generation):
             raise StoreError(f"{generation[:80]!r} is not the generation of a model")
         return f"{self.home(name)}/{generation}"
+
+    def derived(self, name: str, generation: str) -> str:
+        """Directory of the optimised forms made from one content of a model."""
+        return f"{self.model(name, generation)}{DERIVED_SUFFIX}"
 
     def lock(self, key: str) -> str:
         """Path of a lock file."""

@@ -16,7 +16,7 @@ from typing import Any
 from torchinf_core.frozen import dataclass
 from torchinf_core.hardware import stale
 from torchinf_core.store.durable import make_directory, write_file
-from torchinf_core.store.layout import DERIVED_SUFFIX, Layout
+from torchinf_core.store.layout import Layout
 from torchinf_core.types import Json
 from torchinf_core.warm import hex_digest
 
@@ -111,4 +111,4 @@ def _expect(verdict: Verdict, key: str, kind: type | tuple[type, ...]) -> None:
 
 
 def _place(layout: Layout, name: str, parent: str) -> str:
-    return f"{layout.model(name, parent)}{DERIVED_SUFFIX}"
+    return layout.derived(name, parent)

@@ -13,11 +13,14 @@ from torchinf_torch.forms import form_of
 
 RUNTIME = "cuda"
 _GPUS = Path("/proc/driver/nvidia/gpus")
-_MODEL = re.compile(r"^Model:\s*(.+?)\s*$", re.MULTILINE)
+_MODEL = r"^Model:\s*(.+?)\s*$"
 
 
 def bid(artifact: Artifact, device: str) -> Claim:
     """The bid for the ``claim`` hook."""
+    form = form_of(artifact, RUNTIME)
+    if form.kind is None:
+        return Claim(0, "cuda:0" if device == "auto" else device, form.reason, form.hint)
     version, built = framework.installed()
     if not version:
         return Claim(0, device, "torch is not installed", "pip install 'torchinf[cuda]'")
@@ -32,9 +35,6 @@ def bid(artifact: Artifact, device: str) -> Claim:
     if found.problem:
         hint = "" if built else "install a torch that is built for CUDA"
         return Claim(0, found.name, found.problem, hint or "--device auto takes what is there")
-    form = form_of(artifact, RUNTIME)
-    if form.kind is None:
-        return Claim(0, found.name, form.reason, form.hint)
     if derived is not None:
         if found.name != derived.device:
             return Claim(0, found.name, f"it was made for {derived.device}")
@@ -54,7 +54,8 @@ def gpu_names(root: Path = _GPUS) -> tuple[str, ...]:
     names = []
     try:
         for folder in sorted(root.iterdir()):
-            found = _MODEL.search((folder / "information").read_text(encoding="utf-8"))
+            told = (folder / "information").read_text(encoding="utf-8")
+            found = re.search(_MODEL, told, re.MULTILINE)
             if found:
                 names.append(found[1])
     except OSError:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
 from torchinf_core.errors import DeviceError, FormatError, LoadError, MissingDependencyError
+from torchinf_core.frozen import dataclass
 from torchinf_onnx.devices import cuda_index
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

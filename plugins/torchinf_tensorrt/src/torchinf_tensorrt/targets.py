@@ -12,7 +12,7 @@ from typing import Any
 
 from torchinf_core.errors import LoadError, UsageError
 
-_TARGET = re.compile(r"(?:sm[_-]?)?(\d{1,2})\.?(\d)", re.IGNORECASE)
+_TARGET = r"(?:sm[_-]?)?(\d{1,2})\.?(\d)"
 NO_GPU = "there is no NVIDIA GPU on this machine"
 
 
@@ -22,7 +22,7 @@ def parse_target(text: object) -> str:
     Raises:
         UsageError: it is nothing like that.
     """
-    match = _TARGET.fullmatch(str(text).strip())
+    match = re.fullmatch(_TARGET, str(text).strip(), re.IGNORECASE)
     if match is None:
         raise UsageError(
             f"the target {str(text)[:40]!r} is no compute capability",

@@ -11,6 +11,9 @@ FITS, EAGER, ACCELERATED, PROVEN = 100, 50, 200, 10
 
 def bid(artifact: Artifact, device: str) -> Claim:
     """The bid for the ``claim`` hook."""
+    form = form_of(artifact)
+    if form.kind is None:
+        return Claim(0, "cpu" if device == "auto" else device, form.reason, form.hint)
     version, _ = framework.installed()
     if not version:
         return Claim(0, device, "torch is not installed", framework.INSTALL)
@@ -21,10 +24,7 @@ def bid(artifact: Artifact, device: str) -> Claim:
             f"torch {version} is too old to read files of strangers",
             "pip install --upgrade torch",
         )
-    form = form_of(artifact)
     found = devices.choose(device)
-    if form.kind is None:
-        return Claim(0, found.name, form.reason, form.hint)
     derived = artifact.derived
     if derived is not None:
         # Asked for anything, it runs where it was proven; asked for another device, nowhere.

@@ -17,7 +17,7 @@ from torchinf_torch import framework
 
 _HINT = "--device cpu, or auto"
 _GPUS = "/proc/driver/nvidia/gpus"
-_NODE = re.compile(r"nvidia\d{1,2}")
+_NODE = r"nvidia\d{1,2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _count_nodes() -> int:
     except OSError:
         pass
     try:
-        found = sum(1 for name in os.listdir("/dev") if _NODE.fullmatch(name))
+        found = sum(1 for name in os.listdir("/dev") if re.fullmatch(_NODE, name))
     except OSError:
         return 0
     # Windows' subsystem for Linux shows one node for all.

@@ -14,8 +14,8 @@ from torchinf_core.errors import LoadError, MissingDependencyError
 OLDEST = (2, 10)
 """Releases before it read hostile checkpoints in ways that ``weights_only`` should prevent."""
 INSTALL = "pip install 'torchinf[torch]'"
-_VERSION = re.compile(r"^__version__ = '([^']{1,60})'", re.MULTILINE)
-_CUDA = re.compile(r"^cuda[^=]* = '([^']{1,20})'", re.MULTILINE)
+_VERSION = r"(?m)^__version__ = '([^']{1,60})'"
+_CUDA = r"(?m)^cuda[^=]* = '([^']{1,20})'"
 
 
 def import_torch() -> Any:
@@ -63,8 +63,8 @@ def installed() -> tuple[str, bool]:
         text = (Path(spec.origin).parent / "version.py").read_text(encoding="utf-8")
     except OSError:
         return "", False
-    version = _VERSION.search(text)
-    return (version[1] if version else "unknown"), _CUDA.search(text) is not None
+    version = re.search(_VERSION, text)
+    return (version[1] if version else "unknown"), re.search(_CUDA, text) is not None
 
 
 def loaded() -> ModuleType | None:
