@@ -12,8 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from torchinf_core.types import Record, StoredFile, Trust
-from torchinf_core.warm import is_sha256
+from torchinf_core.types import Record, StoredFile, Trust, is_sha256
 
 SCHEMA = 1
 MAX_BYTES = 16 << 20

@@ -29,6 +29,11 @@ class Trust(IntEnum):
     """hubconf.py, TorchScript, whole-module pickles: run only when trusted."""
 
 
+def is_sha256(text: str) -> bool:
+    """True for 64 lower-case hex digits."""
+    return len(text) == 64 and not text.strip("0123456789abcdef")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRef:
     """A parsed reference ``scheme:locator[@revision][#sha256=…]``.

@@ -26,11 +26,6 @@ else:
             from hashlib import sha256
 
 
-def is_sha256(text: str) -> bool:
-    """True for 64 lower-case hex digits."""
-    return len(text) == 64 and not text.strip("0123456789abcdef")
-
-
 def hex_digest(data: bytes) -> str:
     """64 hex digits over something small; for files hashlib is much faster."""
     return sha256(data).hexdigest()

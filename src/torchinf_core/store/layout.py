@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 from torchinf_core.errors import IntegrityError, StoreError
 from torchinf_core.frozen import dataclass
-from torchinf_core.types import StoredFile
-from torchinf_core.warm import hex_digest, is_sha256, model_id
+from torchinf_core.types import StoredFile, is_sha256
+from torchinf_core.warm import hex_digest, model_id
 
 LAYOUT = 1
 RECORD_SUFFIX = ".json"
