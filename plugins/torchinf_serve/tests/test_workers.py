@@ -78,7 +78,6 @@ def test_jobs_are_the_same_whichever_process_is_asked(
     assert "Traceback" not in server.log.read_text()
 
 
-@pytest.mark.skip(reason="about one run in ten the new process is never asked; cause not found")
 @pytest.mark.timeout(240)
 def test_a_process_that_dies_is_started_again(start: Callable[..., Process]) -> None:
     server = start("--workers", "2")

@@ -23,7 +23,7 @@ from torchinf_serve.computing.item import Item, QueueFullError, StoppingError
 from torchinf_serve.computing.pacing import Pace
 from torchinf_serve.metrics import ModelMetrics
 
-WATCH_AFTER = 0.1
+WATCH_AFTER = 1.0
 """Seconds that an item waits before anyone looks whether its client is still there."""
 
 

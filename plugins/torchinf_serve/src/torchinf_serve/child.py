@@ -40,7 +40,7 @@ def main() -> int:
     except TorchinfError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    server.run([sock])
+    server.run(serving.doors(sock))
     return 0
 
 

@@ -48,6 +48,7 @@ class Config:
         max_bytes: most bytes of one model.
         max_store: most bytes of the store, by what it takes on disk; 0 is no limit.
         predict_queue: predictions that may wait for one model.
+        predict_bytes: of bodies of predictions that are held at once, over all models.
         predict_concurrency: predictions that one model computes at once.
         batch_max: most items in one call of a model; 1 turns batching off.
         batch_wait_ms: how long an item may wait for others, milliseconds.
@@ -77,7 +78,8 @@ class Config:
     keep_jobs: int = 200
     max_bytes: int = 50 * GIB
     max_store: int = 0
-    predict_queue: int = 256
+    predict_queue: int = 1024
+    predict_bytes: int = GIB
     predict_concurrency: int = 1
     batch_max: int = 32
     batch_wait_ms: float = 5.0

@@ -21,7 +21,9 @@ from torchinf_core.predictor import Predictor
 from torchinf_core.types import Record, Trust
 from torchinf_serve.computing.item import StoppingError
 from torchinf_serve.computing.joining import Joiner
+from torchinf_serve.computing.keeping import keep, let_go
 from torchinf_serve.computing.reading import Reader
+from torchinf_serve.computing.room import Room
 from torchinf_serve.computing.served import Facts, Served
 from torchinf_serve.computing.threads import for_serving
 from torchinf_serve.config import Config
@@ -50,6 +52,7 @@ class Pool:
         self.metrics = metrics
         self.ready: dict[str, Served] = {}
         self.executor = ThreadPoolExecutor(64, "torchinf-compute")
+        self.room = Room(config.predict_bytes)
         self._loader = ThreadPoolExecutor(2, "torchinf-load")
         self._loading: dict[str, asyncio.Task[Served]] = {}
         self._failures: dict[str, tuple[float, TorchinfError]] = {}
@@ -118,7 +121,7 @@ class Pool:
             return True
         self._reasons[name] = reason
         loop = asyncio.get_running_loop()
-        there = await loop.run_in_executor(self._loader, self.manager.unload, name)
+        there = await loop.run_in_executor(self._loader, self._unload_in_thread, name)
         return there or served is not None
 
     def forget(self, name: str) -> None:
@@ -244,6 +247,11 @@ class Pool:
                 _log.debug("examples of %s can't be joined: %s", name, error)
         return facts
 
+    def _unload_in_thread(self, name: str) -> bool:
+        there = self.manager.unload(name)
+        let_go()
+        return there
+
     def _find(self, name: str) -> Record:
         if ":" in name or "/" in name:  # a reference, which could be anything's name
             raise NotCachedError(f"there is no model {name!r} in the store")
@@ -256,7 +264,12 @@ class Pool:
                 f"{record.name!r} holds code, and this server runs none of it",
                 hint=f"torchinf serve --allow-code {record.name}, where it is trusted",
             )
+        before = self.held()
         predictor = self.manager.load_model(record.name)
+        if before - self.held():  # it took the place of others
+            let_go()
+        else:
+            keep()
         facts = Facts(
             record=record,
             signature=predictor.signature,

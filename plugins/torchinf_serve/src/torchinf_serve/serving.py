@@ -18,11 +18,13 @@ import uvicorn
 from torchinf_core.errors import UsageError
 from torchinf_core.manager import ModelDownloader
 from torchinf_serve.app import Application, create_app
+from torchinf_serve.computing.keeping import keep, share
 from torchinf_serve.config import Config
 from torchinf_serve.patience import PatientProtocol, watch
 from torchinf_serve.security.tokens import Tokens
 
 _log = logging.getLogger("torchinf.serve")
+DOORS = 16
 KEEP_ALIVE = 5
 """Seconds for which a connection without a request is kept."""
 
@@ -73,6 +75,8 @@ class Server(uvicorn.Server):
         if self._inner is not None:
             self._inner_task = asyncio.create_task(self._inner._serve())  # noqa: SLF001 - without its signals
             self._inner_task.add_done_callback(self._on_inner_end)
+        share()
+        keep()
         if self._listening:
             sys.stderr.write(f"listening on {self._listening}\n")
             sys.stderr.flush()
@@ -117,6 +121,15 @@ def bind(config: Config) -> tuple[socket.socket, Config]:
     sock.listen(2048)
     sock.setblocking(False)
     return sock, replace(config, port=sock.getsockname()[1])
+
+
+def doors(sock: socket.socket) -> list[socket.socket]:
+    """The listening socket several times: the event loop takes one connection from each a round.
+
+    A thousand clients that connect at once would else be a thousand rounds in coming,
+    and whoever connects after them would wait as long.
+    """
+    return [sock, *(sock.dup() for _ in range(DOORS - 1))]
 
 
 def url_of(config: Config) -> str:
@@ -211,7 +224,7 @@ def run(
         return supervise(config, sock, downloader, token_file, verbose=verbose)
     allow_many_files()
     server = make_server(config, downloader, tokens, listening=url_of(config))
-    server.run([sock])
+    server.run(doors(sock))
     return 0
 
 

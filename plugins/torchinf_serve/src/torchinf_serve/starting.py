@@ -50,7 +50,10 @@ def serve_command(
     predict_concurrency: Annotated[
         int, typer.Option(help="Predictions that a model computes at once.")
     ] = 1,
-    predict_queue: Annotated[int, typer.Option(help="Predictions that may wait.")] = 256,
+    predict_queue: Annotated[int, typer.Option(help="Predictions that may wait.")] = 1024,
+    predict_bytes: Annotated[
+        str, typer.Option(help="Most bytes of predictions that are held at once.")
+    ] = "1GiB",
     drain_seconds: Annotated[
         float, typer.Option(help="How long requests may go on after SIGTERM.")
     ] = 30.0,
@@ -69,9 +72,9 @@ def serve_command(
     from torchinf_core.settings import parse_size
 
     try:
-        sizes = [parse_size(max_bytes), parse_size(max_store)]
+        sizes = [parse_size(text) for text in (max_bytes, max_store, predict_bytes)]
     except ValueError as error:
-        raise typer.BadParameter(f"--max-bytes and --max-store: expected {error}") from None
+        raise typer.BadParameter(f"--max-bytes, --max-store, --predict-bytes: expected {error}") from None
     config = Config(
         host=host,
         port=port,
@@ -94,6 +97,7 @@ def serve_command(
         batch_wait_ms=batch_wait_ms,
         predict_concurrency=predict_concurrency,
         predict_queue=predict_queue,
+        predict_bytes=sizes[2],
         drain_seconds=drain_seconds,
     ).check()
     status = start(config, cache_dir, verbose=verbose)

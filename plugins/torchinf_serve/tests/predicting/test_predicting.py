@@ -207,6 +207,24 @@ def test_the_body_has_a_largest_size(toys, serve):
         assert client.post("/models/toy/predict", content=parts, headers=kind).status_code == 413
 
 
+def test_bodies_have_room_together_and_give_it_back(toys, serve):
+    toys.toy("toy")
+    body = b'{"inputs": [[1, 2, 3, 4]]}'
+    kind = {"content-type": "application/json"}
+    with serve(toys, predict_bytes=len(body) + 1) as server, server.client() as client:
+
+        def ask(content):
+            return client.post("/models/toy/predict", content=content, headers=kind)
+
+        for _ in range(3):
+            assert ask(body).status_code == 200
+            assert ask(iter([body[:5], body[5:]])).status_code == 200
+            refused = ask(body + b"  ")
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+            assert ask(iter([body, b"  "])).status_code == 503
+            assert ask(b"no JSON").status_code == 400
+
+
 def test_a_model_that_is_not_stored_is_not_found_and_not_fetched(toys, serve):
     with serve(toys) as server:
         for name in ("nothing", "toybox:toy", "..", "https:%2F%2F127.0.0.1%2Fa.onnx"):

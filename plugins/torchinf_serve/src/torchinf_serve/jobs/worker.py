@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from torchinf_core.errors import TorchinfError
@@ -24,6 +25,8 @@ from torchinf_serve.security.problems import problem, scrub
 ALIVE_EVERY = 5.0
 """Seconds between two signs of life."""
 PROGRESS_EVERY = 0.5
+NICE = 10
+"""A tenth of the processors, where predictions would take all."""
 _EXIT_TERMINATED = 143
 _GRACE = 10.0
 _HOLDER = re.compile(r"waiting for process (\d+) on ")
@@ -111,6 +114,7 @@ class Telling:
 def main() -> int:
     """Do the job on stdin; returns the exit status."""
     os.umask(0o077)
+    _give_way()
     # What a library prints must not be taken for an event.
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
@@ -136,6 +140,15 @@ def main() -> int:
     except KeyboardInterrupt:
         return _EXIT_TERMINATED
     return 0
+
+
+def _give_way() -> None:
+    """Predictions come first: a download gets what they leave, and some in any case."""
+    os.nice(NICE)
+    # Linux shares the processors among sessions before it looks at processes.
+    with suppress(OSError):
+        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
+            file.write(str(NICE))
 
 
 def _first_line() -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchinf_core.errors import TorchinfError, UsageError
 from torchinf_serve.computing.item import Item
+from torchinf_serve.computing.room import Room
 from torchinf_serve.predicting.answers import Answer
 from torchinf_serve.security.problems import status_of
 
@@ -28,6 +29,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _log = logging.getLogger("torchinf.serve")
+_HELD = "torchinf.held"
 _HEADERS = "torchinf.headers"
 """Where a request's scope holds its headers by name, once one was asked for."""
 
@@ -96,7 +98,17 @@ class Endpoint(ABC):
         except Exception:  # noqa: BLE001 - an answer without its words
             _log.exception("%s %s failed", scope["method"], scope["path"])
             answer = self.failure(ServerFailedError("it failed"), scope)
+        finally:
+            self.pool.room.give(scope.pop(_HELD, 0))
         await respond(send, answer)
+
+    async def body(self, scope: Scope, receive: Receive) -> bytearray:
+        """The body of a prediction; there is room for it until the answer is made.
+
+        Raises:
+            BodySizeError, FullError, ClientLeftError: see :func:`read_body`.
+        """
+        return await read_body(scope, receive, self.pool.config.max_predict_body, self.pool.room)
 
     async def predict(self, served: Served, item: Item, scope: Scope, receive: Receive) -> Any:
         """Have an item computed; its result.
@@ -155,16 +167,23 @@ class Leaving:
             pass
 
 
-async def read_body(scope: Scope, receive: Receive, most: int) -> bytearray:
+async def read_body(
+    scope: Scope, receive: Receive, most: int, room: Room | None = None
+) -> bytearray:
     """The whole body, in memory that arrays can be made on.
 
     Raises:
         BodySizeError: it is larger than ``most`` bytes.
+        FullError: there is no room for it.
         ClientLeftError: the client went before its end.
     """
     announced = header(scope, b"content-length")
     if announced and (not announced.isdigit() or int(announced) > most):
         raise BodySizeError(f"the body has more than {most:,} bytes")
+    held = int(announced or 0)
+    if room is not None:
+        room.take(held)
+        scope[_HELD] = held
     body = bytearray()
     while True:
         message = await receive()
@@ -173,6 +192,9 @@ async def read_body(scope: Scope, receive: Receive, most: int) -> bytearray:
         body += message.get("body", b"")
         if len(body) > most:
             raise BodySizeError(f"the body has more than {most:,} bytes")
+        if room is not None and len(body) > held:
+            room.take(len(body) - held)
+            scope[_HELD] = held = len(body)
         if not message.get("more_body", False):
             return body
 

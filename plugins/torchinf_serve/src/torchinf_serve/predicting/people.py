@@ -21,7 +21,6 @@ from torchinf_serve.predicting.exchange import (
     Receive,
     Scope,
     header,
-    read_body,
     timing,
 )
 
@@ -33,7 +32,7 @@ class Predict(Endpoint):
         """Predict; see :meth:`Endpoint.answer`."""
         name = scope["path_params"]["name"]
         served = self.pool.ready.get(name) or await self.pool.get(name)
-        body = await read_body(scope, receive, self.pool.config.max_predict_body)
+        body = await self.body(scope, receive)
         facts = served.facts
         asked = await read_request(scope, body, facts)
         result = await self.predict(served, asked.item, scope, receive)

@@ -34,7 +34,6 @@ from torchinf_serve.predicting.exchange import (
     Receive,
     Scope,
     header,
-    read_body,
     timing,
 )
 from torchinf_serve.security import problems
@@ -159,7 +158,7 @@ class Infer(Protocol):
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Predict."""
         served = await self.served(scope)
-        body = await read_body(scope, receive, self.pool.config.max_predict_body)
+        body = await self.body(scope, receive)
         if coding := header(scope, b"content-encoding"):
             raise MediaTypeError(f"bodies in {coding.decode('latin-1')[:30]!r} are not taken")
         request, binary = _split(body, header(scope, _HEAD_LENGTH))

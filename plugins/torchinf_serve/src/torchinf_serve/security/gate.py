@@ -53,10 +53,12 @@ _PAGE = (
 )
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_UNREAD = frozenset({401, 403, 413, 415, 421, 429, 431})
+_UNREAD = frozenset({401, 403, 413, 415, 421, 429, 431, 503})
 """Answers that may be given before the body was read; its rest is not waited for."""
 
 _log = logging.getLogger("torchinf.serve")
+AT_ONCE = 16
+"""Predictions that are looked at before others have their turn."""
 _audit = logging.getLogger("torchinf.serve.audit")
 
 
@@ -91,6 +93,7 @@ class Gate:
         self._rate = Rate(config.rate, config.burst)
         self._predict_rate = Rate(config.predict_rate, max(config.burst, int(config.predict_rate)))
         self._turnstile = Turnstile()
+        self._predictions = Turnstile(AT_ONCE)
         self._prefix = os.urandom(6).hex()
         self._count = itertools.count(1)
 
@@ -105,9 +108,11 @@ class Gate:
         scope[AUDIT] = {}
         began = time.perf_counter()
         try:
+            if scope["path"] != "/health":
+                # Before anything is looked at: that takes time, too.
+                predicting = is_predicting(scope["path"])
+                await (self._predictions if predicting else self._turnstile).enter()
             receive = self._judge(scope, receive, answer)
-            if scope["path"] != "/health" and not is_predicting(scope["path"]):
-                await self._turnstile.enter()
             await self._app(scope, receive, answer.send)
         except RefusedError as refusal:
             await answer.refuse(refusal)

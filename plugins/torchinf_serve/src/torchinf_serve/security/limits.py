@@ -40,32 +40,43 @@ class Rate:
 
 
 class Turnstile:
-    """Lets one request through in each round of the event loop.
+    """Lets few requests through in each round of the event loop.
 
     A thousand requests that come at once would else all have their turn before
     anything that comes a moment later: a prediction, or the question for health.
+
+    Args:
+        many: that have their turn in one round.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, many: int = 1) -> None:
+        self._many = many
+        self._left = many
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._turning = False
 
     async def enter(self) -> None:
         """Wait for one's turn."""
         loop = asyncio.get_running_loop()
-        turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(turn)
         if not self._turning:
             self._turning = True
+            self._left = self._many
             loop.call_soon(self._turn, loop)
+        if self._left and not self._waiting:
+            self._left -= 1
+            return
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
         await turn
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        while self._waiting:
+        self._left = self._many
+        while self._waiting and self._left:
             turn = self._waiting.popleft()
             if not turn.done():  # cancelled: the client left
                 turn.set_result(None)
-                break
-        self._turning = bool(self._waiting)
+                self._left -= 1
+        # A round more when anybody had a turn in this one: who comes next waits for it.
+        self._turning = self._left < self._many
         if self._turning:
             loop.call_soon(self._turn, loop)
