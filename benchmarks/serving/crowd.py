@@ -141,7 +141,9 @@ def main() -> int:
         size = 160_000_000 * (options.seconds + 5)
         # In memory: what a server elsewhere does on its disks is not to count.
         shared = Path("/dev/shm")
-        place = stack.enter_context(tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None))
+        place = stack.enter_context(
+            tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None)
+        )
         with site(folder, Path(place), size) as (port, path):
             measure(options, folder, path, port)
     return 0
@@ -165,9 +167,14 @@ def measure(options: argparse.Namespace, folder: Path, path: str, port: int) -> 
             with api.downloading(next(files)) as speed:
                 beside.append(press(url, case.json, "application/json", connections=64, **given))
             speeds += speed
+        speed_of_it = median(speeds)
         kept = median(b.rate / a.rate for a, b in zip(alone, beside, strict=True))
-        print(f"predictions/s alone {median(a.rate for a in alone):,.0f}, beside a download", end=" ")
-        print(f"{median(b.rate for b in beside):,.0f} ({kept:.2f}), which has {median(speeds):.0f} MB/s")
+        print(
+            f"predictions/s alone {median(a.rate for a in alone):,.0f}, beside a download", end=" "
+        )
+        print(
+            f"{median(b.rate for b in beside):,.0f} ({kept:.2f}), which has {speed_of_it:.0f} MB/s"
+        )
         with api.downloading(next(files)):
             argv = [sys.executable, "-c", HEALTH, api.host, str(api.port), str(options.seconds + 1)]
             health = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)

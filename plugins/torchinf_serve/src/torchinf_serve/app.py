@@ -18,6 +18,7 @@ from torchinf_core.manager import ModelDownloader
 from torchinf_serve import __version__, management, page
 from torchinf_serve.config import Config
 from torchinf_serve.observing import health
+from torchinf_serve.predicting import describing
 from torchinf_serve.relay import Inner, Relay
 from torchinf_serve.schemas import Problem
 from torchinf_serve.security import problems
@@ -113,6 +114,7 @@ def _describe(app: FastAPI) -> None:
             for path in schema["paths"].values():
                 for operation in path.values():
                     operation["responses"].update(_without_fastapis_own(operation["responses"]))
+            schema["paths"].update(describing.paths())
             app.openapi_schema = schema
         return app.openapi_schema
 

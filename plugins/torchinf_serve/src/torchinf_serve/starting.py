@@ -74,7 +74,9 @@ def serve_command(
     try:
         sizes = [parse_size(text) for text in (max_bytes, max_store, predict_bytes)]
     except ValueError as error:
-        raise typer.BadParameter(f"--max-bytes, --max-store, --predict-bytes: expected {error}") from None
+        raise typer.BadParameter(
+            f"--max-bytes, --max-store, --predict-bytes: expected {error}"
+        ) from None
     config = Config(
         host=host,
         port=port,

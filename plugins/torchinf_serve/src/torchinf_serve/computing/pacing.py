@@ -8,7 +8,7 @@ from __future__ import annotations
 
 LONGEST = 0.25
 """Seconds that a call may take for the sake of more items in it."""
-GAIN = 0.95
+GAIN = 0.97
 """A larger batch must cost no more than this part of the smaller one's price a row."""
 TRIES = 3
 FALLS, RISES = 0.5, 0.1
