@@ -202,6 +202,8 @@ def _inner_server(application: Application, path: str) -> uvicorn.Server:
             proxy_headers=False,
             server_header=False,
             date_header=False,
+            # Who asks gives a connection up sooner, so none is closed as it is used again.
+            timeout_keep_alive=10 * KEEP_ALIVE,
             timeout_graceful_shutdown=1,
         )
     )
