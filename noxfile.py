@@ -41,6 +41,7 @@ TEST = [
     "tritonclient[http]>=2.50",
     "selenium>=4.20",
     "opentelemetry-sdk>=1.25",
+    "mkdocs-material>=9.6",
 ]
 # Real trained models; their own requirements (audio, vision) are not needed to read the files.
 MODELS = [
