@@ -262,10 +262,11 @@ def _to_array(name: str, value: Any, spec: TensorSpec | None) -> Array:
             whole = np.asarray(value)
             if whole.dtype.kind == "f" and not (whole == np.trunc(whole)).all():
                 raise ValueError("it has fractions")
-        made = np.asarray(value, dtype=dtype)
-        if dtype is None and made.dtype == np.float64:
-            made = made.astype(np.float32)
-    except (ValueError, TypeError, OverflowError) as error:
+        with np.errstate(over="raise"):  # 1e300 is no float32, and not infinite either
+            made = np.asarray(value, dtype=dtype)
+            if dtype is None and made.dtype == np.float64:
+                made = made.astype(np.float32)
+    except (ValueError, TypeError, ArithmeticError) as error:
         wanted = f", and the model takes {spec}" if spec else ""
         raise InputError(f"the input {name!r} makes no array: {str(error)[:200]}{wanted}") from None
     if made.dtype == object:

@@ -80,7 +80,9 @@ class Relay:
 
     def __init__(self, app: App, path: str) -> None:
         self._app = app
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=5.0)
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=16, keepalive_expiry=5.0
+        )
         transport = httpx.AsyncHTTPTransport(uds=path, limits=limits, verify=False)
         self._client = httpx.AsyncClient(transport=transport, timeout=None, trust_env=False)  # noqa: S113 - clients wait for jobs
 

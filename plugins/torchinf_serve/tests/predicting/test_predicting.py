@@ -207,6 +207,15 @@ def test_the_body_has_a_largest_size(toys, serve):
         assert client.post("/models/toy/predict", content=parts, headers=kind).status_code == 413
 
 
+def test_a_number_that_does_not_fit_is_refused(toys, serve):
+    toys.toy("toy")
+    with serve(toys) as server:
+        for inputs in ([[1e300, 2, 3, 4]], {"x": [[1e300, 2, 3, 4]]}):
+            answer = server.predict("toy", inputs)
+            assert answer.status_code == 422, answer.text
+            assert "overflow" in answer.json()["detail"]
+
+
 def test_bodies_have_room_together_and_give_it_back(toys, serve):
     toys.toy("toy")
     body = b'{"inputs": [[1, 2, 3, 4]]}'

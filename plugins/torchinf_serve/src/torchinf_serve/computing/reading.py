@@ -46,12 +46,13 @@ class Reader:
             return None
         feeds: dict[str, Array] = {}
         try:
-            for name, dtype, _ in self._specs:
-                value = inputs[name]
-                if type(value) not in _NUMBERS:
-                    return None
-                feeds[name] = np.array(value, dtype)
-        except (KeyError, ValueError, TypeError, OverflowError):
+            with np.errstate(over="raise"):
+                for name, dtype, _ in self._specs:
+                    value = inputs[name]
+                    if type(value) not in _NUMBERS:
+                        return None
+                    feeds[name] = np.array(value, dtype)
+        except (KeyError, ValueError, TypeError, ArithmeticError):
             return None
         return feeds if self.fits(feeds) else None
 
