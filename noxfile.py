@@ -132,6 +132,15 @@ def check(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site, into build/site; a warning is an error."""
+    session.install(*editable(), "mkdocs-material>=9.6")
+    session.run("python", "docs/generate.py")
+    session.run("python", "docs/reference.py")
+    session.run("mkdocs", "build", "--strict")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Side-by-side runs against other downloaders; prints one table of ratios."""
     install_sources(session)
