@@ -13,6 +13,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from threading import current_thread, main_thread
 from typing import TypeVar
 
 from torchinf_core.errors import (
@@ -58,7 +60,8 @@ def guarded(
     """
     started = time.perf_counter()
     try:
-        result = call()
+        with _data_kept_clean():
+            result = call()
     except BaseException as error:
         translated = _translate(error, owner, hook, about, settings, authors)
         if tracing():
@@ -70,6 +73,17 @@ def guarded(
     if tracing():
         trace(owner, hook, time.perf_counter() - started, one_line(_summary(result), settings))
     return result
+
+
+def _data_kept_clean() -> AbstractContextManager[object]:
+    """Sends what a hook prints to stderr: stdout holds what a command was asked for alone.
+
+    Only in the main thread, where commands run: streams belong to the whole process,
+    and two threads that put them back would end with the wrong one.
+    """
+    if current_thread() is main_thread():
+        return redirect_stdout(sys.stderr)
+    return nullcontext()
 
 
 def tracing() -> bool:
@@ -121,9 +135,9 @@ def _translate(
         return translate(error, _url_of(error) or about)
     if hook == "fetch" and isinstance(error, OSError) and error.errno in _DISK:
         return from_os_error(error, error.filename or about)
-    if isinstance(error, (Exception, SystemExit)):
-        return PluginError(one_line(f"{where}: {describe(error)}", settings), hint=hint)
-    return error
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    return PluginError(one_line(f"{where}: {describe(error)}", settings), hint=hint)
 
 
 def _blamed(error: BaseException, authors: Mapping[int, EntryPoint]) -> EntryPoint | None:

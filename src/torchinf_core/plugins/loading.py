@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import redirect_stdout
 from functools import reduce
 from importlib import import_module
+from types import ModuleType
 
 from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.frozen import dataclass
@@ -129,6 +131,7 @@ def sort_out(
 def load(entry: EntryPoint) -> Loaded | PluginState:
     """Import a plugin and ask for its sources; what it prints goes to stderr."""
     started = time.perf_counter()
+    modules, environ = dict(sys.modules), _own(os.environ)
     try:
         with redirect_stdout(sys.stderr):
             if not _NAME.fullmatch(entry.name):
@@ -143,9 +146,30 @@ def load(entry: EntryPoint) -> Loaded | PluginState:
         _log_traceback(entry, error)
         hint = f"reinstall or update {entry.distribution}, or TORCHINF_DISABLE={entry.name}"
         return state_of(entry, "broken", problem, hint)
+    finally:
+        _put_back(modules, environ)
     schemes = " ".join(scheme for info in loaded.sources for scheme in info.schemes)
     trace(entry, "import", time.perf_counter() - started, schemes or "no source")
     return loaded
+
+
+def _put_back(modules: Mapping[str, ModuleType], environ: Mapping[str, str]) -> None:
+    """Undo what a plugin did to the modules and settings that others rely on.
+
+    With a second copy of the core, the next plugin's ``SourceInfo`` would be another
+    class.  Variables of torchinf are the user's; any other may be set for a framework.
+    """
+    for name, module in modules.items():
+        own = name.partition(".")[0] == "torchinf_core"
+        if name not in sys.modules or (own and sys.modules[name] is not module):
+            sys.modules[name] = module
+    for name in _own(os.environ).keys() - environ.keys():
+        del os.environ[name]
+    os.environ.update(environ)
+
+
+def _own(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name.startswith("TORCHINF_")}
 
 
 def _imported(value: str) -> object:

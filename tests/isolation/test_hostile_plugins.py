@@ -1,0 +1,182 @@
+"""A bad plugin costs its own models and a line, never a command of the core."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Machine
+
+_spec = importlib.util.spec_from_file_location(
+    "hostile_corpus", Path(__file__).parent / "corpus.py"
+)
+assert _spec
+assert _spec.loader
+corpus = sys.modules["hostile_corpus"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(corpus)
+
+ALL = {**corpus.UNUSABLE, **corpus.MISCHIEF, **corpus.IN_USE}
+
+
+def install(machine: Machine, case: str) -> Any:
+    bad = ALL[case]
+    machine.install("bad", bad.code, value=bad.value, group=bad.group)
+    return bad
+
+
+def state_of(machine: Machine, name: str = "bad") -> dict[str, Any]:
+    done = machine.run("plugins", "--json")
+    assert done.returncode == 0, done.stderr
+    states: list[dict[str, Any]] = json.loads(done.stdout)
+    [state] = [state for state in states if state["name"] == name]
+    return state
+
+
+def check_core(machine: Machine) -> str:
+    """The commands of the core do their work; returns what a download said on stderr."""
+    listed = machine.run("list", "--json")
+    assert (listed.returncode, json.loads(listed.stdout)["models"]) == (0, [])
+    helped = machine.run("--help")
+    assert helped.returncode == 0
+    assert helped.stdout.startswith("Usage: torchinf COMMAND")
+    assert "List the stored models." in helped.stdout
+    done = machine.run("download", str(machine.good))
+    assert done.returncode == 0, done.stderr
+    [path] = done.stdout.splitlines()
+    assert Path(path).read_bytes() == b"weights"
+    return done.stderr
+
+
+@pytest.mark.parametrize("case", corpus.UNUSABLE)
+def test_an_unusable_plugin_is_named_once_and_the_core_works(machine: Machine, case: str) -> None:
+    bad = install(machine, case)
+    said = check_core(machine)
+    assert said.count("plugin 'bad' (torchinf-bad 1.0) is ") == 1, said
+    assert bad.says in said
+    state = state_of(machine)
+    assert state["state"] == bad.state
+    assert bad.says in state["problem"]
+    assert "\n" not in state["problem"]
+    assert "torchinf-bad" in state["hint"]
+    used = machine.run("download", "bad:x")
+    assert (used.returncode, used.stdout) == (bad.exit_code, "")
+    assert "'bad'" in used.stderr
+    assert bad.says in used.stderr
+    assert "hint: " in used.stderr
+
+
+@pytest.mark.parametrize("case", corpus.MISCHIEF)
+def test_mischief_of_a_plugin_does_not_reach_the_core(machine: Machine, case: str) -> None:
+    bad = install(machine, case)
+    check_core(machine)
+    assert state_of(machine)["state"] == "ok"
+    used = machine.run("download", "bad:x")
+    assert used.returncode == bad.exit_code, used.stderr
+    assert used.stdout == ""
+    assert "error: " in used.stderr
+
+
+@pytest.mark.parametrize("case", corpus.IN_USE)
+def test_a_plugin_that_fails_in_use_is_named_and_the_core_works(
+    machine: Machine, case: str
+) -> None:
+    bad = install(machine, case)
+    assert "'bad'" not in check_core(machine)
+    assert state_of(machine)["state"] == "ok"
+    used = machine.run("download", "bad:x")
+    assert used.returncode == bad.exit_code, used.stderr
+    assert used.stdout == ""
+    assert bad.says in used.stderr
+    assert "error: " in used.stderr
+
+
+def test_two_plugins_of_one_name_are_left_out_and_both_named(machine: Machine) -> None:
+    machine.install("bad", corpus.GOOD, distribution="torchinf-bad")
+    machine.install("bad", corpus.GOOD, distribution="torchinf-worse")
+    said = check_core(machine)
+    assert "torchinf-bad and torchinf-worse both bring a plugin of that name" in said
+    states = json.loads(machine.run("plugins", "--json").stdout)
+    assert [s["state"] for s in states if s["name"] == "bad"] == ["duplicate", "duplicate"]
+    used = machine.run("download", "bad:x")
+    assert (used.returncode, used.stdout) == (9, "")
+    assert "pip uninstall torchinf-bad or torchinf-worse" in used.stderr
+
+
+def test_a_contested_scheme_is_an_error_for_those_who_use_it(machine: Machine) -> None:
+    machine.install("bad", corpus.GOOD)
+    machine.install("other", corpus.GOOD)
+    check_core(machine)
+    assert state_of(machine)["state"] == "conflict"
+    used = machine.run("download", "bad:x")
+    assert (used.returncode, used.stdout) == (9, "")
+    assert "'bad' of torchinf-bad 1.0 and 'other' of torchinf-other 1.0" in used.stderr
+    assert "TORCHINF_DISABLE=bad or TORCHINF_DISABLE=other" in used.stderr
+
+
+def test_a_plugin_that_claims_a_first_party_scheme_is_left_out_by_its_name(
+    machine: Machine,
+) -> None:
+    machine.install("bad", corpus.GOOD.replace("('bad',)", "('bad', 'file')"))
+    refused = machine.run("download", str(machine.good))
+    assert (refused.returncode, refused.stdout) == (9, "")
+    assert "TORCHINF_DISABLE=bad" in refused.stderr
+    done = machine.run("download", str(machine.good), TORCHINF_DISABLE="bad")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("case", ["syntax error", "prints at import", "empties the environment"])
+def test_the_trace_names_each_plugin_with_what_its_import_took(machine: Machine, case: str) -> None:
+    install(machine, case)
+    done = machine.run("download", str(machine.good), TORCHINF_TRACE="1")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert re.search(r"^torchinf: import bad \d+\.\d ms -> \S", done.stderr, re.MULTILINE)
+
+
+def test_the_trace_shows_owner_duration_and_result_of_a_hook(machine: Machine) -> None:
+    done = machine.run("download", str(machine.good), TORCHINF_TRACE="1")
+    line = r"^torchinf: resolve url \d+\.\d ms -> Plan 'good', 7 bytes in 1 files"
+    assert re.search(line, done.stderr, re.MULTILINE), done.stderr
+
+
+RUNTIME_RAISES = """
+@hookimpl
+def claim(artifact): {claim}
+@hookimpl
+def load(artifact, claim): {load}
+"""
+
+
+@pytest.mark.parametrize("body", ["1 / 0", "return 'x'", "raise SystemExit(0)"])
+def test_a_runtime_that_fails_to_bid_is_named_and_the_others_are_asked(
+    machine: Machine, body: str
+) -> None:
+    machine.install("bad", RUNTIME_RAISES.format(claim=body, load="pass"))
+    check_core(machine)
+    used = machine.run("run", "good", "x")
+    assert used.returncode not in (0, 1), used.stderr
+    assert used.stdout == ""
+    assert "'bad'" in used.stderr or "bad:" in used.stderr
+
+
+def test_a_search_that_raises_names_its_plugin(machine: Machine) -> None:
+    machine.install("bad", corpus.GOOD.replace("return ()", "1 / 0"))
+    used = machine.run("search", "bad", "x")
+    assert used.returncode == 9, used.stderr
+    assert "the plugin 'bad' failed in search" in used.stderr
+
+
+@pytest.mark.parametrize("body", ["1 / 0", "raise SystemExit(0)"])
+def test_commands_that_raise_cost_their_plugin_its_commands(machine: Machine, body: str) -> None:
+    machine.install("bad", f"@hookimpl\ndef commands(app): {body}\n")
+    check_core(machine)
+    used = machine.run("bad", "greet")
+    assert used.returncode == 2, used.stderr
+    assert "there is no command 'bad'" in used.stderr
