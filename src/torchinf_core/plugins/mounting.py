@@ -44,6 +44,8 @@ def mount(app: typer.Typer, plugins: Iterable[Loaded]) -> list[str]:
                 )
             except TorchinfError as error:
                 problems.append(str(error))
+                if plugin.entry.name not in taken:
+                    _stand_in(app, plugin.entry.name, error)
                 continue
             if plugin.entry.name in taken:
                 problems.append(
@@ -55,6 +57,16 @@ def mount(app: typer.Typer, plugins: Iterable[Loaded]) -> list[str]:
             elif own.registered_commands or own.registered_groups:
                 app.add_typer(own)
     return problems
+
+
+def _stand_in(app: typer.Typer, name: str, error: TorchinfError) -> None:
+    """A command in place of those a plugin failed to add, which says what was wrong."""
+
+    def failed() -> None:
+        raise error
+
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(name, help="Not available: the plugin failed.", context_settings=anything)(failed)
 
 
 def _is_one_command(own: typer.Typer) -> bool:
