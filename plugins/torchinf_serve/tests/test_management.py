@@ -266,7 +266,12 @@ def test_figures_count_requests_by_route_and_not_by_path(serve: Serve) -> None:
 
 def test_the_description_of_the_api_names_every_endpoint(serve: Serve) -> None:
     schema = serve().client().get("/openapi.json").json()
+    model, version = "/v2/models/{name}", "/v2/models/{name}/versions/{version}"
     assert set(schema["paths"]) == {
+        *("/v2", "/v2/health/live", "/v2/health/ready", "/v2/repository/index"),
+        *(f"{place}{end}" for place in (model, version) for end in ("", "/ready", "/infer")),
+        *(f"/v2/repository/models/{{name}}/{end}" for end in ("load", "unload")),
+        "/models/{name}/predict",
         "/models/download",
         "/models/available",
         "/models/download/{model_name}/info",
