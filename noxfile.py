@@ -58,6 +58,7 @@ DEBIAN = {
     "nginx": "nginx-light",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    "docker-registry": "docker-registry",
 }
 
 

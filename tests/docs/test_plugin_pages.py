@@ -69,6 +69,28 @@ def test_the_test_of_the_tutorial_passes(monkeypatch: pytest.MonkeyPatch) -> Non
         sys.modules.pop("torchinf_zoo", None)
 
 
+def test_the_wrappers_and_the_private_registry_are_those_of_the_examples() -> None:
+    files = [
+        (ROOT / "examples" / name).read_text()
+        for name in (
+            "torchinf_oci/torchinf_oci.py",
+            "torchinf_audit/torchinf_audit.py",
+            "torchinf_audit/torchinf_mirror.py",
+        )
+    ]
+    shown = []
+    for title in ("A private registry with a token", "Wrapping other sources"):
+        section = TUTORIAL.split(f"\n## {title}\n")[1].split("\n## ")[0]
+        shown += re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert len(shown) == 4
+    for block in shown:
+        assert any(block in file for file in files), block
+    assert (
+        f"in {files[0].count(chr(10))} lines"
+        in (ROOT / "examples/torchinf_oci/README.md").read_text()
+    )
+
+
 def test_every_block_of_the_tutorial_is_python() -> None:
     for block in re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL):
         ast.parse(block)

@@ -1,0 +1,113 @@
+"""torchinf source plugin for OCI registries: ``oci:HOST/REPO:TAG`` or ``…@sha256:DIGEST``.
+
+A model is an artifact as ORAS pushes it: each layer with a title is a file of that name.
+``oci:http://HOST:PORT/REPO:TAG`` asks a registry without TLS.
+"""
+
+import hashlib
+import re
+import threading
+from urllib.parse import urlsplit
+
+from torchinf_core import (
+    AccessDeniedError,
+    IntegrityError,
+    ModelNotFoundError,
+    Plan,
+    RefError,
+    RemoteFile,
+    SourceError,
+    SourceInfo,
+    hookimpl,
+)
+
+LOCATOR = (
+    r"((?:https?://)?[\w.-]+(?::\d+)?)/([a-z\d]+(?:(?:[./_]|__|-+)[a-z\d]+)*)(?::(\w[\w.-]*))?"
+)
+DIGEST = r"sha256:[0-9a-f]{64}"
+REFERENCE = rf"{DIGEST}|\w[\w.-]{{0,127}}"
+ACCEPT = (
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.artifact.manifest.v1+json, "
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.v2+json,"
+    " application/vnd.docker.distribution.manifest.list.v2+json"
+)
+TITLE, FOLDER = "org.opencontainers.image.title", "io.deis.oras.content.unpack"
+_found = threading.local()  # a token is for one repository, and other threads may want others
+
+
+@hookimpl
+def sources():
+    yield SourceInfo("oci", ("oci",), "OCI registries", ("oci:registry.example/acme/tiny:v1",))
+
+
+@hookimpl
+def resolve(ref, host):
+    where = re.fullmatch(LOCATOR, ref.locator, re.ASCII)
+    wanted = ref.revision or (where and where[3]) or "latest"
+    if where is None or not re.fullmatch(REFERENCE, wanted, re.ASCII):
+        raise RefError(f"{ref} names no artifact", hint="oci:HOST/REPO:TAG or …@sha256:DIGEST")
+    registry = where[1] if "://" in where[1] else f"https://{where[1]}"
+    repository = f"{registry}/v2/{where[2]}"
+    answer = ask(host, f"{repository}/manifests/{wanted}", f"repository:{where[2]}:pull")
+    if answer.status_code == 404:
+        raise ModelNotFoundError(f"the registry has no {ref}", hint="check repository and tag")
+    digest = "sha256:" + hashlib.sha256(answer.raise_for_status().content).hexdigest()
+    if wanted.startswith("sha256:") and wanted != digest:
+        raise IntegrityError(f"the registry answered {ref} with the manifest {digest}")
+    try:
+        manifest = answer.json()
+        choices = [
+            f"oci:{where[1]}/{where[2]}@{m['digest']}" for m in manifest.get("manifests", ())
+        ]
+        layers = manifest.get("layers") or manifest.get("blobs") or ()
+        titled = [layer for layer in layers if TITLE in (layer.get("annotations") or {})]
+        files = tuple(remote_file(layer, f"{repository}/blobs/") for layer in titled)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise SourceError(f"the manifest of {ref} is not one of an OCI artifact") from None
+    if choices:
+        hint = f"take one: {', '.join(choices[:8])}"
+        raise SourceError(f"{ref} is an index of {len(choices)} manifests", hint=hint)
+    if not files:
+        raise ModelNotFoundError(f"{ref} holds no files: none of its layers has a title")
+    if len(titled) < len(layers):
+        host.note(f"{len(layers) - len(titled)} layers without a title were left out")
+    return Plan(ref, where[2].rpartition("/")[2], files, revision=digest)
+
+
+def remote_file(layer, blobs):
+    title, digest = layer["annotations"][TITLE], layer["digest"]
+    if not re.fullmatch(DIGEST, digest):
+        raise SourceError(f"{title} is known by {digest[:16]!r} alone; a sha256 is needed")
+    sha256 = digest.removeprefix("sha256:")
+    if layer["annotations"].get(FOLDER) == "true":  # an archive with paths from the top
+        return RemoteFile(f"{sha256}.tar.gz", blobs + digest, layer["size"], sha256, unpack=True)
+    return RemoteFile(title, blobs + digest, layer["size"], sha256)
+
+
+def ask(host, url, scope):
+    """Ask for a manifest; where the registry wants that, with a token from its realm."""
+    _found.tokens = {}
+    answer = host.http.get(url, headers={"accept": ACCEPT})
+    challenge = answer.headers.get("www-authenticate", "")
+    if answer.status_code != 401 or not challenge.lower().startswith("bearer "):
+        return answer
+    words = {"scope": scope, **dict(re.findall(r'(\w+)="([^"]*)"', challenge))}
+    realm = urlsplit(words.pop("realm", ""))
+    if realm.scheme not in ("https", urlsplit(url).scheme):
+        raise AccessDeniedError(f"{url} sends for a token to a realm that is not https")
+    given = host.http.get(realm.geturl(), params=words).raise_for_status()
+    try:
+        token = given.json().get("token") or given.json().get("access_token") or ""
+    except (ValueError, AttributeError):
+        raise SourceError(f"{realm.hostname} gave something that is no token") from None
+    _found.tokens = {urlsplit(url).hostname: token}
+    answer = host.http.get(url, headers={"accept": ACCEPT, "authorization": f"Bearer {token}"})
+    if answer.status_code in (401, 403):
+        hint = f"put a login for {realm.hostname} into ~/.netrc"
+        raise AccessDeniedError(f"{url}: a token of {realm.hostname} does not open it", hint=hint)
+    return answer
+
+
+@hookimpl
+def token(hostname):
+    return getattr(_found, "tokens", {}).get(hostname)
