@@ -151,7 +151,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheels and source distributions of every package, into dist/."""
-    session.install("build")
-    for path in (".", *PLUGINS):
-        session.run("python", "-m", "build", "--outdir", "dist", path)
+    """Wheels and source distributions of the last commit, into dist/, the same bytes each time."""
+    session.install("hatchling>=1.26", "twine>=6")
+    session.run("python", "packaging/make.py", "dist")
+    session.run("twine", "check", "--strict", *map(str, sorted(ROOT.glob("dist/torchinf*"))))

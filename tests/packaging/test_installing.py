@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -31,25 +30,6 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, *PROJECTS)
-    return folder
-
-
-def test_a_wheel_holds_its_package_and_its_license_and_no_tests(wheels: Path) -> None:
-    found = {}
-    for wheel in wheels.glob("*.whl"):
-        names = zipfile.ZipFile(wheel).namelist()
-        found[wheel.name.split("-")[0]] = names
-        assert any(name.endswith("licenses/LICENSE") for name in names), wheel.name
-        assert any(name.endswith("py.typed") for name in names), wheel.name
-        assert not [name for name in names if "/tests/" in name or name.startswith("tests/")]
-    assert len(found) == len(PROJECTS)
-    assert "torchinf_core/testing/hub.py" in found["torchinf"]
 
 
 def test_versions_and_ranges_are_held_together() -> None:
