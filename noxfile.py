@@ -155,3 +155,13 @@ def build(session: nox.Session) -> None:
     session.install("hatchling>=1.26", "twine>=6")
     session.run("python", "packaging/make.py", "dist")
     session.run("twine", "check", "--strict", *map(str, sorted(ROOT.glob("dist/torchinf*"))))
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Each documented combination of extras from the wheels of dist/, in an empty environment."""
+    if not list(ROOT.glob("dist/*.whl")):
+        build(session)
+    [wheel] = map(str, ROOT.glob("dist/torchinf-*.whl"))
+    session.install(wheel)
+    session.run("python", "packaging/matrix.py", "dist", *session.posargs)
