@@ -1,24 +1,20 @@
-"""The site builds without a warning, its commands exist, and its reference is that of the code."""
+"""The site builds without a warning, and its reference is that of the code."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
-import click
 import pytest
 
-from torchinf_core.cli.app import build
 from torchinf_core.refs import parse_ref
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "index.md", *sorted((DOCS / "guide").glob("*.md"))]
 
 
 def reference() -> ModuleType:
@@ -48,32 +44,6 @@ def test_the_site_builds_and_no_link_of_it_is_dead(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "reference" / "commands.html").exists()
-
-
-def commands(page: Path) -> list[str]:
-    blocks = re.findall(
-        r"^```(?:sh|console)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
-    )
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    words = (re.sub(r"^(\$ |[A-Z_]+=\S+ )+", "", line) for line in lines)
-    return [line for line in words if line.startswith("torchinf ")]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_each_command_of_a_page_is_one(page: Path) -> None:
-    app = build()
-    for line in commands(page):
-        words = shlex.split(line, comments=True)[1:]
-        words = [word for word in words if word not in ("|", ">")]
-        with click.Context(app, info_name="torchinf") as top:
-            found = app.get_command(top, words[0])
-            assert found is not None, line
-            if not isinstance(found, click.Group):
-                found.make_context(words[0], words[1:], parent=top).close()
-
-
-def test_the_pages_name_commands_at_all() -> None:
-    assert sum(len(commands(page)) for page in PAGES) >= 8
 
 
 def test_references_of_the_table_for_newcomers_are_some() -> None:
