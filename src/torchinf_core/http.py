@@ -53,15 +53,18 @@ CONNECT_ATTEMPTS = 3
 _log = logging.getLogger("torchinf.http")
 
 
-def client(settings: Settings, *, retries: bool = True) -> httpx.Client:
+def client(
+    settings: Settings, *, retries: bool = True, wire: httpx.BaseTransport | None = None
+) -> httpx.Client:
     """An httpx client that obeys the settings.
 
     Args:
         settings: offline, proxy, CA, tokens and time-outs come from here.
         retries: repeat GET and HEAD on transport errors and on passing 4xx/5xx.
+        wire: carries the requests in place of the network.
     """
     return httpx.Client(
-        transport=_Transport(settings, retries=retries),
+        transport=_Transport(settings, retries=retries, wire=wire),
         headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
         timeout=timeout(settings),
         follow_redirects=True,
@@ -242,8 +245,11 @@ def _check_redirect(response: httpx.Response) -> None:
 class _Transport(httpx.BaseTransport):
     """Picks the connection pool for a request, and says no where policy does."""
 
-    def __init__(self, settings: Settings, *, retries: bool) -> None:
+    def __init__(
+        self, settings: Settings, *, retries: bool, wire: httpx.BaseTransport | None = None
+    ) -> None:
         self._settings = settings
+        self._wire = wire
         self._attempts = settings.retries if retries else 1
         self._pools: dict[tuple[bool, str | None], httpx.HTTPTransport] = {}
         self._guarded = settings.public_only
@@ -258,7 +264,7 @@ class _Transport(httpx.BaseTransport):
             )
         if "authorization" not in request.headers and (value := authorization(url, self._settings)):
             request.headers["authorization"] = value
-        pool = self._pool(url)
+        pool = self._wire or self._pool(url)
         attempts = self._attempts if request.method in ("GET", "HEAD") else 1
         for attempt in range(1, attempts + 1):
             last = attempt == attempts

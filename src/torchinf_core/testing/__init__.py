@@ -12,8 +12,17 @@
 
 :mod:`~torchinf_core.testing.huggingface` and :mod:`~torchinf_core.testing.github`
 let it speak the protocols of those hubs.
+
+``SourceConformance`` and ``RuntimeConformance`` are the kit that a plugin's tests
+subclass; see :mod:`torchinf_core.conformance`.
 """
 
+from torchinf_core.conformance import (
+    Conformance,
+    NotChecked,
+    RuntimeConformance,
+    SourceConformance,
+)
 from torchinf_core.testing import faults
 from torchinf_core.testing.faults import Fault
 from torchinf_core.testing.hub import Hub
@@ -23,12 +32,16 @@ from torchinf_core.testing.tls import Certificate, have_openssl
 
 __all__ = [
     "Certificate",
+    "Conformance",
     "Exchange",
     "Fault",
     "Hub",
+    "NotChecked",
     "Reply",
     "Request",
     "Resource",
+    "RuntimeConformance",
+    "SourceConformance",
     "faults",
     "have_openssl",
     "plain",

@@ -1,0 +1,290 @@
+"""What is asked of every plugin, and how a check is written.
+
+A check is a method ``test_<name>``; the sentence that it proves stands in the contract
+of a hook, and its docstring says how to mend a plugin that breaks it.  Test runners
+collect the methods; :mod:`torchinf_core.conformance.running` runs them without one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from torchinf_core.conformance.answering import Respond, Wire
+from torchinf_core.conformance.contract import ContractBroken, NotChecked, sentences
+from torchinf_core.conformance.watching import Watch, watching
+from torchinf_core.errors import PluginContractError, TorchinfError
+from torchinf_core.host import Host
+from torchinf_core.http import httpx, translate
+from torchinf_core.plugins.implementations import Implementation, implementations
+from torchinf_core.settings import Settings, load_settings
+
+_PLAIN = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_USER = ("TORCHINF_", "HF_", "HUGGING_FACE_", "XDG_", "NETRC")
+"""Variables of whoever runs the tests, which no plugin is to see."""
+
+
+class Conformance:
+    """The checks of every plugin; a subclass answers the questions.
+
+    Attributes:
+        plugin: the module (or object) that the entry point names.
+        name: of the plugin; default: that of its module without ``torchinf_``.
+        settings: the plugin's own, as ``[plugins.<name>]`` of the settings file has them.
+        environ: variables that are set while a check runs.
+    """
+
+    __test__ = False
+    plugin: ClassVar[Any]
+    name: ClassVar[str] = ""
+    settings: ClassVar[Mapping[str, Any]] = {}
+    environ: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Refuse a kit that leaves a check out without saying so."""
+        super().__init_subclass__()
+        if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
+            return
+        cls.__test__ = True
+        for name, value in vars(cls).items():
+            standard = name.startswith("test_") and hasattr(super(cls, cls), name)
+            if standard and not _is_expected_to_fail(value):
+                message = (
+                    f"{cls.__name__}.{name} is a check of the contract and can't be replaced; "
+                    "where the plugin can't fulfil it, call it in a method that is marked with "
+                    "@pytest.mark.xfail(reason=...)"
+                )
+                raise TypeError(message)
+
+    # FOR CHECKS
+
+    def setup_method(self) -> None:
+        """An empty home and none of the user's variables, until :meth:`teardown_method`."""
+        self._stack = ExitStack()
+        self.home = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        before = dict(os.environ)
+        self._stack.callback(os.environ.update, before)
+        self._stack.callback(os.environ.clear)
+        for variable in [name for name in os.environ if name.startswith(_USER)]:
+            del os.environ[variable]
+        os.environ.update({"HOME": str(self.home), **self.environ})
+
+    def teardown_method(self) -> None:
+        """Put everything back."""
+        self._stack.close()
+
+    def keep(self, context: Any) -> Any:
+        """Enter a context that ends with the check."""
+        return self._stack.enter_context(context)
+
+    def folder(self) -> Path:
+        """A new empty folder."""
+        return Path(tempfile.mkdtemp(dir=self.home))
+
+    def require(self, holds: object, happened: str) -> None:
+        """Fail the check that calls this, unless ``holds``."""
+        __tracebackhide__ = True
+        if holds:
+            return
+        name = next(f.function for f in inspect.stack(0) if f.function.startswith("test_"))
+        mend = " ".join((inspect.getdoc(getattr(Conformance, name, None) or getattr(self, name))
+                         or "").split())  # fmt: skip
+        raise ContractBroken(sentences()[name.removeprefix("test_")], happened, mend)
+
+    def broken(self, happened: str) -> ContractBroken:
+        """What :meth:`require` raises, to be raised by the caller."""
+        try:
+            self.require(False, happened)
+        except ContractBroken as error:
+            return error
+        raise AssertionError("unreachable: require raises")
+
+    @property
+    def package(self) -> str:
+        """Top-level package of the plugin."""
+        return self.module.partition(".")[0]
+
+    @property
+    def module(self) -> str:
+        """Name of the module that the plugin is or comes from."""
+        plugin = self.plugin
+        return plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+
+    @property
+    def plugin_name(self) -> str:
+        """The name under which settings are found."""
+        return self.name or self.module.rpartition(".")[2].removeprefix("torchinf_")
+
+    def host_settings(self, **more: Any) -> Settings:
+        """Settings of a user who set what :attr:`settings` says, and ``more``."""
+        settings = load_settings({}, cache_dir=str(self.home / "store"), retries=1)
+        plugins = {self.plugin_name: dict(self.settings)}
+        return replace(settings, **{"plugins": plugins, **more})
+
+    def hooks(self) -> dict[str, Implementation]:
+        """The plugin's hooks by name, without wrappers."""
+        try:
+            found = implementations(self.plugin)
+        except PluginContractError:
+            raise NotChecked("hooks_are_well_formed fails") from None
+        return {item.hook: item for item in found if not item.wrapper}
+
+    def hook(self, name: str) -> Implementation:
+        """One hook, or the check is skipped."""
+        found = self.hooks().get(name)
+        if found is None:
+            raise NotChecked(f"it does not implement {name}")
+        return found
+
+    def call(self, hook: str, host: Host, **arguments: Any) -> Any:
+        """What a hook returns; errors of httpx become those that the core makes of them."""
+        found = self.hook(hook)
+        offered = {**arguments, "host": host}
+        try:
+            return found.function(**{name: offered[name] for name in found.parameters})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            request = getattr(error, "_request", None)
+            raise translate(error, str(request.url) if request else hook) from error
+
+    def wire(self, respond: Respond | None = None) -> Wire:
+        """Answers what a plugin asks; nobody does where there is no ``respond``."""
+        return Wire(respond)
+
+    @contextmanager
+    def host(self, wire: Wire, settings: Settings | None = None) -> Iterator[Host]:
+        """A host whose requests are answered by ``wire``."""
+        settings = settings or self.host_settings()
+        with Host(settings, self.plugin_name, wire.client(settings)) as host:
+            yield host
+
+    @contextmanager
+    def watched(self) -> Iterator[Watch]:
+        """Notes what the plugin does inside the block."""
+        with watching(self.package) as watch:
+            yield watch
+
+    def outcome(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """What a call returned, or the exception it raised."""
+        try:
+            return call(*arguments, **named)
+        except Exception as error:  # noqa: BLE001 - to be judged
+            return error
+
+    # EVERY PLUGIN
+
+    def test_hooks_are_well_formed(self) -> None:
+        """Write ``@hookimpl`` above ``def <hook>(<some of its arguments>):``, no defaults."""
+        try:
+            implementations(self.plugin)
+        except PluginContractError as error:
+            raise self.broken(str(error)) from None
+
+    def test_importing_is_light(self) -> None:
+        """Move the import into the function that needs it."""
+        foreign = self._imported()["foreign"]
+        self.require(not foreign, f"importing {self.module} also imports {', '.join(foreign)}")
+
+    def test_importing_does_nothing(self) -> None:
+        """Do that in the hook that needs it, when it is called."""
+        facts = self._imported()
+        for key in ("connections", "processes", "written", "environ"):
+            self.require(not facts[key], f"importing {self.module}: {key}: {facts[key]}")
+        self.require(not facts["printed"], f"importing {self.module} prints {facts['printed']!r}")
+
+    def test_commands_are_only_added(self) -> None:
+        """Leave to the command's function what takes a connection, a process or a print."""
+        self._only_adds("commands")
+
+    def test_commands_explain_themselves(self) -> None:
+        """Give the command's function a docstring."""
+        self._explains("commands")
+
+    def test_remote_waits_for_a_command(self) -> None:
+        """Connect in the command's function."""
+        self._only_adds("remote")
+
+    def test_remote_explains_itself(self) -> None:
+        """Give the command's function a docstring."""
+        self._explains("remote")
+
+    # INSIDE
+
+    def _imported(self) -> dict[str, Any]:
+        """What importing the plugin does, found out in a fresh process."""
+        self.hooks()
+        facts = _import_elsewhere(self.module, tuple(filter(None, sys.path)))
+        if facts is None:
+            raise NotChecked(f"{self.module} can't be imported by that name")
+        return facts
+
+    def _added(self, hook: str) -> tuple[Any, Watch, str]:
+        import contextlib
+        import io
+
+        import typer
+
+        app, printed = typer.Typer(), io.StringIO()
+        arguments = {"app": app, "server": "https://server.invalid"}
+        found = self.hook(hook)
+        with contextlib.redirect_stdout(printed), self.watched() as watch:
+            found.function(**{name: arguments[name] for name in found.parameters})
+        return app, watch, printed.getvalue()
+
+    def _only_adds(self, hook: str) -> None:
+        _, watch, printed = self._added(hook)
+        self.require(not watch.connections, f"{hook} connects to {watch.connections}")
+        self.require(not watch.processes, f"{hook} starts {watch.processes}")
+        self.require(not printed, f"{hook} prints {printed!r}")
+
+    def _explains(self, hook: str) -> None:
+        app, _, _ = self._added(hook)
+        for command in app.registered_commands:
+            name = command.name or command.callback.__name__
+            told = command.help or inspect.getdoc(command.callback)
+            self.require(told, f"the command {name!r} of {hook} has no help text")
+
+
+def shown(made: object) -> str:
+    """What came of a call, for a message."""
+    if isinstance(made, BaseException):
+        return f"{type(made).__name__}: {str(made)[:300]}"
+    return f"a {type(made).__name__}"
+
+
+def meant(error: object) -> bool:
+    """True for an error that a user can understand: one of torchinf."""
+    return isinstance(error, TorchinfError) and not isinstance(error, PluginContractError)
+
+
+@cache
+def _import_elsewhere(module: str, path: tuple[str, ...]) -> dict[str, Any] | None:
+    """What :mod:`torchinf_core.conformance.importing` says, or None when it fails."""
+    done = subprocess.run(  # noqa: S603 - this Python
+        [sys.executable, "-m", f"{__package__}.importing", module],
+        check=False,
+        capture_output=True,
+        # Not what this process has: it may have imported the plugin, which may have set something.
+        env={
+            **{name: os.environ[name] for name in _PLAIN if name in os.environ},
+            "PYTHONPATH": os.pathsep.join(path),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        text=True,
+    )
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def _is_expected_to_fail(value: object) -> bool:
+    marks = getattr(value, "pytestmark", ())
+    return any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)

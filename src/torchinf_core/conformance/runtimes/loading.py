@@ -1,0 +1,181 @@
+"""Checks of ``load``, and of the predictor that it returns."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from torchinf_core.conformance.contract import NotChecked
+from torchinf_core.conformance.every import meant, shown
+from torchinf_core.conformance.runtimes.trying import Trying, error_of
+from torchinf_core.conformance.storing import artifact_of
+from torchinf_core.errors import DeviceError, LoadError
+from torchinf_core.predictor import Predictor
+from torchinf_core.runtimes import Artifact, Claim
+
+
+class LoadingConformance(Trying):
+    """What is asked of ``load``."""
+
+    def test_load_keeps_the_device(self) -> None:
+        """Give the claim to Predictor.__init__, and load to claim.device."""
+        artifact, claim = self.claimed()
+        made = self.outcome(self.load, artifact, claim)
+        if isinstance(made, DeviceError):
+            return
+        self.require(isinstance(made, Predictor), f"loading ends with {shown(made)}")
+        with made:
+            self.require(made.device == claim.device, f"it is on {made.device}")
+
+    def test_load_runs_no_code(self) -> None:
+        """Read checkpoints with torch.load(..., weights_only=True), and nothing with pickle."""
+        self.hook("load")
+        for artifact, claim in self._poisoned():
+            made = self.outcome(self.load, artifact, claim)
+            if isinstance(made, Predictor):
+                made.close()
+            ran = (self.home / "ran").exists()
+            self.require(not ran, f"loading ran code of a file of the format {artifact.format!r}")
+
+    def test_load_reads_its_own_files(self) -> None:
+        """Open artifact.files by artifact.path(file); do not look around in the directory."""
+        artifact, claim = self.claimed()
+        beside = ("config.json", "model.py", "tokenizer.json", "preprocessor.json", "labels.txt")
+        names = {file.path for file in artifact.files}
+        for name in (name for name in beside if name not in names):
+            (artifact.directory / name).write_text("{}")
+        with self.watched() as watch, self.predictor(artifact, claim):
+            pass
+        read = [p for p in watch.opened if Path(p).parent == artifact.directory]
+        foreign = [p for p in read if Path(p).name not in names]
+        self.require(not foreign, f"loading reads {foreign}")
+
+    def test_damaged_files_are_errors(self) -> None:
+        """Catch what the framework raises for such a file, and raise LoadError."""
+        for what, artifact in self._damaged():
+            claim = self.claim(artifact)
+            if not claim.score:
+                continue
+            made = self.outcome(self.load, artifact, claim)
+            if isinstance(made, Predictor):
+                made.close()
+                continue  # the files were checked before; some formats bear a change
+            fine = meant(made) and isinstance(made, LoadError)
+            self.require(fine, f"loading {what} ends with {shown(made)}")
+
+    def test_signatures_are_told(self) -> None:
+        """Give Predictor.__init__ a Signature with the names, types and shapes of the model."""
+        feeds, expected = self.examples()
+        with self.predictor() as predictor:
+            inputs = {spec.name for spec in predictor.signature.inputs}
+            outputs = {spec.name for spec in predictor.signature.outputs}
+        self.require(inputs == set(feeds), f"the inputs are {inputs}, told are {set(feeds)}")
+        told = not outputs or outputs == set(expected)
+        self.require(told, f"the outputs are {outputs}, told are {set(expected)}")
+
+    def test_predictions_are_right(self) -> None:
+        """Compare run() with the framework that the model was made with."""
+        feeds, expected = self.examples()
+        with self.predictor() as predictor:
+            made = self.run(predictor, feeds)
+        for name, right in expected.items():
+            error = error_of(made.get(name), right)
+            self.require(error <= self.tolerance, f"the output {name!r} is off by {error:.2g}")
+
+    def test_batches_are_their_items(self) -> None:
+        """Compute each item of a batch for itself."""
+        feeds, _ = self.examples()
+        with self.predictor() as predictor:
+            whole = self.run(predictor, feeds)
+            for number in range(len(next(iter(feeds.values())))):
+                part = slice(number, number + 1)
+                one = self.run(predictor, {name: array[part] for name, array in feeds.items()})
+                for name, array in whole.items():
+                    error = error_of(one.get(name), array[part])
+                    wrong = f"item {number} of the output {name!r} is off by {error:.2g}"
+                    self.require(error <= self.tolerance, wrong)
+
+    def test_threads_do_not_mix(self) -> None:
+        """Keep nothing of a call in the predictor, or hold a lock."""
+        feeds, _ = self.examples()
+        other = {name: array[::-1].copy() for name, array in feeds.items()}
+        with self.predictor() as predictor:
+            wanted = [self.run(predictor, feeds), self.run(predictor, other)]
+            wrong: list[float] = []
+
+            def predict(index: int) -> None:
+                given = (feeds, other)[index]
+                for _ in range(20):
+                    made = self.run(predictor, given)
+                    wrong.extend(
+                        error
+                        for name, right in wanted[index].items()
+                        if (error := error_of(made.get(name), right)) > self.tolerance
+                    )
+
+            threads = [threading.Thread(target=predict, args=(i % 2,)) for i in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.require(not wrong, f"{len(wrong)} outputs differ when four threads predict")
+
+    def test_closing_ends_it(self) -> None:
+        """Give back in release() what load took, and bear a second close."""
+        feeds, _ = self.examples()
+        predictor = self.keep(self.predictor())
+        if isinstance(self.outcome(predictor.predict, dict(feeds)), Exception):
+            raise NotChecked("it does not predict at all")
+        for _ in range(2):
+            failed = self.outcome(predictor.close)
+            self.require(failed is None, f"close ends with {shown(failed)}")
+        made = self.outcome(predictor.predict, dict(feeds))
+        self.require(isinstance(made, LoadError), f"a closed predictor gives {shown(made)}")
+
+    # INSIDE
+
+    def _poisoned(self) -> Iterator[tuple[Artifact, Claim]]:
+        """Artifacts whose files are pickles that would leave a mark, and claims for them."""
+        poison = _poison(self.home / "ran")
+        good = self.outcome(self.artifact)
+        if isinstance(good, Artifact):
+            for file in good.files:
+                good.path(file).write_bytes(poison)
+            yield good, Claim(100, "cpu", "the kit says so", runtime=self.plugin_name)
+        for name in ("model.pt", "model.pth", "pytorch_model.bin"):
+            folder = self.folder()
+            (folder / name).write_bytes(poison)
+            artifact = artifact_of(folder, kind="torch")
+            yield artifact, Claim(100, "cpu", "the kit says so", runtime=self.plugin_name)
+
+    def _damaged(self) -> Iterator[tuple[str, Artifact]]:
+        for what in ("an empty file", "half a file", "a file of zeros", "a file that is no model"):
+            artifact = self.artifact()
+            path = artifact.path(max(artifact.files, key=lambda file: file.size))
+            content = path.read_bytes()
+            damaged = {
+                "an empty file": b"",
+                "half a file": content[: len(content) // 2],
+                "a file of zeros": bytes(len(content)),
+            }
+            path.write_bytes(damaged.get(what, b"<html>log in</html>"))
+            yield what, artifact
+
+
+class _Mark:
+    """Pickled, it makes a directory when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        import os
+
+        return os.mkdir, (self._path,)
+
+
+def _poison(mark: Path) -> bytes:
+    return pickle.dumps({"weight": _Mark(mark)}, protocol=2)

@@ -1,0 +1,244 @@
+"""The kit for sources: all that is asked of ``resolve``, and of what a source may have beside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torchinf_core.conformance.contract import NotChecked
+from torchinf_core.conformance.every import shown
+from torchinf_core.conformance.sources.failing import FailingConformance
+from torchinf_core.conformance.storing import artifact_of
+from torchinf_core.plugins.results import check_architecture, check_hits
+from torchinf_core.refs import parse_ref
+from torchinf_core.types import ModelRef, Plan, SearchHit, Trust
+
+
+class SourceConformance(FailingConformance):
+    """The checks of a plugin that serves models; subclass it and answer the questions.
+
+    Attributes:
+        pattern: that ``search`` finds something for.
+        token_hosts: hosts that the user of :attr:`settings` and :attr:`environ` has a
+            token for, which ``token`` gives.
+        fetch_needs: what ``fetch`` needs that a test can't stand in for, such as a
+            server that does not speak HTTP; its checks are skipped then.
+
+    Example::
+
+        class TestZoo(SourceConformance):
+            plugin = torchinf_zoo
+            good_ref, missing_ref = "zoo:tiny-mlp@1", "zoo:nope@1"
+            publishes_digests = True
+
+            def respond(self, request):
+                return httpx.Response(200, json=INDEX)
+    """
+
+    pattern: ClassVar[str] = ""
+    token_hosts: ClassVar[tuple[str, ...]] = ()
+    fetch_needs: ClassVar[str] = ""
+
+    # FETCH
+
+    def test_fetch_brings_the_files(self) -> None:
+        """Write each file of plan.files to into / file.path, and nothing else."""
+        done, into, plan = self._fetched()
+        if done is not True:
+            raise NotChecked("fetch leaves this plan to the core")
+        found = {p.relative_to(into).as_posix(): p for p in into.rglob("*") if not p.is_dir()}
+        wanted = {file.path: file for file in plan.files}
+        self.require(
+            found.keys() == wanted.keys(), f"fetch wrote {sorted(found)}, not {sorted(wanted)}"
+        )
+        for name, file in wanted.items():
+            plain = found[name].is_file() and not found[name].is_symlink()
+            self.require(plain, f"{name} is no regular file")
+            content = found[name].read_bytes()
+            fits = file.size in (None, len(content)) and file.sha256 in (
+                None,
+                hashlib.sha256(content).hexdigest(),
+            )
+            self.require(fits, f"{name} has not the size and sha256 of the plan")
+
+    def test_fetch_stays_inside(self) -> None:
+        """Write below ``into`` alone, temporary files too."""
+        with self.watched() as watch:
+            _, into, _ = self._fetched()
+        inside = os.path.realpath(into)
+        outside = [p for p in watch.written if not Path(_placed(p)).is_relative_to(inside)]
+        self.require(not outside, f"fetch writes {outside}")
+
+    def test_fetch_tells_what_it_did(self) -> None:
+        """Return True after writing all files, or False before writing the first."""
+        done, into, _ = self._fetched()
+        self.require(isinstance(done, bool), f"fetch returned {done!r}")
+        self.require(done or not any(into.iterdir()), "fetch wrote files and returned False")
+
+    # TOKEN
+
+    def test_tokens_are_for_their_host(self) -> None:
+        """Compare the whole hostname, with ``==``."""
+        hostnames = ["kit.invalid", "localhost", ""]
+        for host in self.token_hosts:
+            hostnames += [f"{host}.kit.invalid", f"kit-{host}", f"kit.{host}"]
+        for hostname in hostnames:
+            token = self._token(hostname)
+            self.require(token is None, f"there is a token for the host {hostname!r}")
+
+    def test_tokens_are_given(self) -> None:
+        """Return what host.setting("token") or your own variable says."""
+        self.hook("token")
+        if not self.token_hosts:
+            raise NotChecked("token_hosts is empty")
+        for hostname in self.token_hosts:
+            token = self._token(hostname)
+            given = isinstance(token, str) and token.strip() and token.isprintable()
+            self.require(given, f"there is no token for {hostname}, but {type(token).__name__}")
+
+    # SEARCH
+
+    def test_search_only_asks(self) -> None:
+        """Use host.http."""
+        self._only_asks(lambda: self._hits(self._pattern()), "search")
+
+    def test_hits_are_references(self) -> None:
+        """Yield SearchHit("scheme:name"), as it is typed behind ``torchinf download``."""
+        hits = self._hits(self._pattern())
+        schemes = [scheme for info in self.infos() for scheme in info.schemes]
+        for hit in hits[:5]:
+            ref = self.outcome(parse_ref, hit.ref)
+            fits = isinstance(ref, ModelRef) and ref.scheme in schemes
+            self.require(fits, f"the hit {hit.ref!r} is no reference of {schemes[0]}:")
+        self.plan()  # where resolving fails anyhow, another check says so
+        for hit in hits[:1]:
+            ref = parse_ref(hit.ref)
+            made = self.outcome(self.resolve, ref, self.wire(self.respond))
+            self.require(isinstance(made, Plan), f"resolving {hit.ref} ends with {shown(made)}")
+
+    def test_search_goes_by_the_pattern(self) -> None:
+        """Compare names with the pattern; "*" stands for anything."""
+        pattern = self._pattern()
+        self.require(self._hits(pattern), f"nothing is found for {pattern!r}")
+        others = self._hits("kit-nothing-is-called-that")
+        self.require(not others, f"{len(others)} hits for a pattern that nothing matches")
+
+    # TRUST
+
+    def test_nothing_is_trusted_unasked(self) -> None:
+        """Answer by host.setting(...) alone."""
+        self.hook("trusts")
+        folder = self.folder()
+        (folder / "model.py").write_text("trusted = True\n")
+        claims = {"trusted": True, "trust": "yes", "owner": "pytorch", "official": True}
+        artifact = artifact_of(folder, ref=str(self.ref()), trust=Trust.CODE, metadata=claims)
+        unset = self.host_settings(plugins={})
+        with self.host(self.wire(), unset) as host:
+            answer = self.call("trusts", host, record=artifact.record)
+        self.require(not answer, f"{self.ref()} is trusted without any setting")
+
+    # ARCHITECTURE
+
+    def test_architecture_is_cheap(self) -> None:
+        """Import frameworks in the function given as build."""
+        artifact, ref = self._downloaded()
+        with self.watched() as watch:
+            self._architecture(artifact, ref)
+        self.require(not watch.frameworks, f"architecture imports {', '.join(watch.frameworks)}")
+
+    def test_architecture_fits_the_weights(self) -> None:
+        """Build the module that the checkpoint was made with, and call eval() on it."""
+        artifact, ref = self._downloaded()
+        told = self._architecture(artifact, ref)
+        if told.build is None:
+            raise NotChecked("it tells a pipeline alone")
+        try:
+            import torch
+        except ImportError:
+            raise NotChecked("torch is not installed") from None
+        with torch.device("cpu" if told.complete else "meta"):
+            module = told.build()
+        self.require(isinstance(module, torch.nn.Module), f"build made a {type(module).__name__}")
+        self.require(not module.training, "the module is in training mode")
+        names: set[str] = set()
+        for path in told.weights:
+            there = artifact.path(path).is_file()
+            self.require(there, f"weights names {path!r}, which is no file of the model")
+            names |= _tensors(artifact.path(path))
+        lacking = sorted(set(module.state_dict()) ^ names) if told.weights else []
+        self.require(not lacking, f"module and weights differ in {lacking[:5]}")
+
+    # INSIDE
+
+    def _fetched(self) -> tuple[Any, Path, Plan]:
+        self.hook("fetch")
+        if self.fetch_needs:
+            raise NotChecked(f"fetch needs {self.fetch_needs}")
+        wire = self.wire(self.respond)
+        plan, into = self.sound_plan(wire), self.folder()
+        with self.host(wire) as host:
+            return self.call("fetch", host, plan=plan, into=into), into, plan
+
+    def _token(self, hostname: str) -> Any:
+        plan = self.outcome(self.plan) if self._answers() else None
+        with self.host(self.wire()) as host:
+            return self.call("token", host, hostname=hostname, plan=plan)
+
+    def _pattern(self) -> str:
+        self.hook("search")
+        if not self.pattern:
+            raise NotChecked("pattern is not told")
+        return self.pattern
+
+    def _hits(self, pattern: str) -> list[SearchHit]:
+        with self.host(self.wire(self.respond)) as host:
+            scheme = self.infos()[0].schemes[0]
+            found = self.call("search", host, scheme=scheme, pattern=pattern, limit=20)
+            return check_hits(islice(found, 20), 20)
+
+    def _downloaded(self) -> tuple[Any, ModelRef]:
+        """The files of the good reference in a folder, and the reference."""
+        self.hook("architecture")
+        wire, folder = self.wire(self.respond), self.folder()
+        plan = self.sound_plan(wire)
+        for file in plan.files:
+            path = folder / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            content = self.outcome(self.content, file, wire)
+            if not isinstance(content, bytes):
+                raise NotChecked(f"nothing brings {file.path}: {shown(content)}")
+            path.write_bytes(content)
+        found = artifact_of(
+            folder,
+            kind=plan.format,
+            ref=str(plan.ref),
+            revision=plan.revision,
+            trust=plan.trust,
+            metadata=plan.metadata,
+        )
+        return found, plan.ref
+
+    def _architecture(self, artifact: Any, ref: ModelRef) -> Any:
+        with self.host(self.wire(self.respond)) as host:
+            return check_architecture(self.call("architecture", host, artifact=artifact, ref=ref))
+
+
+def _placed(path: str) -> str:
+    """Where a path is, without going where it leads if it is a link."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def _tensors(path: Path) -> set[str]:
+    """Names of the tensors of a weights file."""
+    if path.suffix == ".safetensors":
+        import json
+
+        content = path.read_bytes()
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return set(header) - {"__metadata__"}
+    import torch
+
+    return set(torch.load(path, map_location="meta", weights_only=True))
