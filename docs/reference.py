@@ -1,6 +1,7 @@
 """Writes the reference pages that are made from the code: ``python docs/reference.py``.
 
-Commands from their own help, errors and settings from their docstrings and defaults.
+Commands from their own help, errors and settings from their docstrings and defaults, the
+routes of the server from its OpenAPI document, the store from one that was filled.
 A test compares them with what is in the repository.
 """
 
@@ -104,7 +105,7 @@ def settings_page() -> str:
         ("For everything", Settings, ("origins", "run", "models")),
         ("For running models", RunSettings, ()),
     ):
-        said = _attributes(inspect.getdoc(kind) or "")
+        said = attributes(inspect.getdoc(kind) or "")
         rows = [f"## {title}", "", "| setting | default | |", "|---|---|---|"]
         rows += [
             f"| `{item.name}` | {_default(item)} | {said.get(item.name, '')} |"
@@ -115,7 +116,7 @@ def settings_page() -> str:
     return "\n\n".join([*parts, ""])
 
 
-def _attributes(docstring: str) -> dict[str, str]:
+def attributes(docstring: str) -> dict[str, str]:
     """What a Google-style docstring says of each attribute."""
     found: dict[str, str] = {}
     text = docstring.partition("Attributes:\n")[2]
@@ -135,10 +136,26 @@ def _default(item: dataclasses.Field[object]) -> str:
     return f"`{value!r}`" if value not in ("", ()) else "none"
 
 
+def rest_page() -> str:
+    """Each route of the server; needs ``torchinf_serve``."""
+    from rest_page import rest_page
+
+    return rest_page()
+
+
+def store_page() -> str:
+    """What lies in a store."""
+    from store_page import store_page
+
+    return store_page()
+
+
 PAGES = {
     "commands.md": commands_page,
     "errors.md": errors_page,
     "settings.md": settings_page,
+    "rest.md": rest_page,
+    "store.md": store_page,
 }
 
 

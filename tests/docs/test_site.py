@@ -26,11 +26,16 @@ def reference() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["commands.md", "errors.md", "settings.md"])
+@pytest.mark.parametrize("name", ["commands.md", "errors.md", "settings.md", "rest.md", "store.md"])
 def test_the_reference_is_made_from_the_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "rest.md":
+        pytest.importorskip("torchinf_serve")
+    monkeypatch.syspath_prepend(str(DOCS))
     for variable in ("COLUMNS", "NO_COLOR", "TERM"):
         monkeypatch.setenv(variable, "")
-    made = reference().PAGES[name]()
+    pages = reference().PAGES
+    assert {path.name for path in (DOCS / "reference").glob("*.md")} == set(pages)
+    made = pages[name]()
     assert made == (DOCS / "reference" / name).read_text(), "run: python docs/reference.py"
 
 
