@@ -12,13 +12,12 @@ def sources():
 
 @hookimpl
 def resolve(ref, host):
-    answer = host.http.get(host.setting("index") or INDEX)
-    index = answer.raise_for_status().json()
+    index = host.json(host.setting("index") or INDEX)
     try:
         model = index[ref.locator]
         tag = ref.revision or model["latest"]
         entry = model["tags"][tag]
-    except KeyError:
+        weights = RemoteFile("model.safetensors", entry["url"], entry["size"], entry["sha256"])
+    except (KeyError, TypeError):
         raise ModelNotFoundError(f"the Zoo has no {ref}") from None
-    weights = RemoteFile("model.safetensors", entry["url"], entry["size"], entry["sha256"])
     return Plan(ref, ref.locator, (weights,), revision=tag)

@@ -8,8 +8,11 @@ from torchinf_core.settings import Settings, host_token, plugin_setting
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
     import httpx
+
+    from torchinf_core.types import Json
 
 
 class Host:
@@ -60,6 +63,17 @@ class Host:
 
             self._http = client(self.settings)
         return self._http
+
+    def json(self, url: str, headers: Mapping[str, str] | None = None) -> Json:
+        """What a server answers in JSON to a GET of ``url``, at most 64 MiB.
+
+        Raises:
+            SourceError: the answer is no JSON, or larger.
+            httpx.HTTPError: as of ``http``; it may be left to the core.
+        """
+        from torchinf_core.http import get_json
+
+        return get_json(self.http, url, headers)
 
     def setting(self, key: str) -> Any:
         """The plugin's own setting, or None.

@@ -8,6 +8,7 @@ are repeated as :mod:`torchinf_core.retry` says.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -33,6 +34,9 @@ from torchinf_core.settings import Settings, host_token
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Mapping
+
+    from torchinf_core.types import Json
 
 # httpx imports its own command line (rich, click, pygments) when these happen to be
 # installed; a third of its import time, and nothing here uses it.
@@ -47,6 +51,7 @@ finally:
 
 USER_AGENT = f"torchinf/{__version__}"
 MAX_REDIRECTS = 10
+MOST_JSON = 64 << 20
 CONNECT_ATTEMPTS = 3
 """Attempts at a metadata request while nobody even accepts the connection."""
 
@@ -72,6 +77,24 @@ def client(
         trust_env=False,
         event_hooks={"response": [_check_redirect]},
     )
+
+
+def get_json(asked: httpx.Client, url: str, headers: Mapping[str, str] | None = None) -> Json:
+    """What a server answers in JSON to a GET of ``url``; see :meth:`Host.json`."""
+    content = bytearray()
+    with asked.stream("GET", url, headers=headers) as answer:
+        answer.raise_for_status()
+        for piece in answer.iter_bytes():
+            content += piece
+            if len(content) > MOST_JSON:
+                raise SourceError(f"{redact(url)} answers with more than {MOST_JSON} bytes of JSON")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise SourceError(
+            f"{redact(url)} does not answer in JSON",
+            hint="open it in a browser: a proxy or a login page may answer in its place",
+        ) from None
 
 
 def timeout(settings: Settings) -> httpx.Timeout:

@@ -71,8 +71,8 @@ class SourceHooks:
         * Each URL brings its file, of the size and digest that the plan states.
           [urls_bring_the_files]
         * What does not exist is :class:`ModelNotFoundError`.  [missing_is_not_found]
-        * An answer that makes no sense or lacks something is a :class:`SourceError`.
-          [strange_answers_are_errors]
+        * An answer that makes no sense or lacks something is a :class:`SourceError` or
+          :class:`ModelNotFoundError`, and no other exception.  [strange_answers_are_errors]
         * A failure keeps its meaning: offline, denied, overloaded and unreachable are
           never shown as a missing model.  [failures_keep_their_meaning]
         * A reference that the source can't have is a :class:`RefError` or
@@ -88,7 +88,7 @@ class SourceHooks:
 
             @hookimpl
             def resolve(ref, host):
-                entry = host.http.get(INDEX).raise_for_status().json()[ref.locator]
+                entry = host.json(INDEX)[ref.locator]
                 weights = RemoteFile("model.onnx", entry["url"], entry["size"], entry["sha256"])
                 return Plan(ref, ref.locator, (weights,), revision=entry["revision"])
         """
@@ -178,7 +178,7 @@ class SourceHooks:
 
             @hookimpl
             def search(pattern, host):
-                for name in host.http.get(INDEX).raise_for_status().json():
+                for name in host.json(INDEX):
                     if pattern in name:
                         yield SearchHit(f"zoo:{name}")
         """

@@ -43,8 +43,10 @@ class FailingConformance(ResolveConformance):
         self.require(found, f"resolving {ref} ends with {shown(made)}")
 
     def test_strange_answers_are_errors(self) -> None:
-        """Catch KeyError, TypeError and ValueError around what reads the answer, and raise
-        SourceError.
+        """Ask with host.json, and catch KeyError and TypeError around what reads the answer.
+
+        ModelNotFoundError is a LookupError and RefError a ValueError: catching those would
+        catch what you raise.
         """
         ref, wire = self.ref(), self.wire(self._respond_or_nothing())
         self.hook("resolve")
