@@ -117,7 +117,27 @@ def _fields(kind: type) -> str:
     return "\n".join([header, *re.findall(r"^    \w+: [^\n]*$", source, re.MULTILINE)])
 
 
-PAGES: dict[str, Callable[[], str]] = {"plugins/hooks.md": hooks_page}
+def decisions_page() -> str:
+    """docs/decisions/index.md: each decision in a line."""
+    rows = ["| | |", "|---:|---|"]
+    for path in sorted((HERE / "decisions").glob("0*.md")):
+        number, _, title = path.read_text().splitlines()[0].removeprefix("# ").partition(". ")
+        rows.append(f"| {number} | [{title}]({path.name}) |")
+    return "\n\n".join(
+        [
+            "# Decisions",
+            "<!-- made by docs/generate.py from the headings; change those -->",
+            "What a reader of the code would question, why it is so, and what it costs.",
+            "\n".join(rows),
+            "",
+        ]
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "plugins/hooks.md": hooks_page,
+    "decisions/index.md": decisions_page,
+}
 """Page below this folder → what makes it."""
 
 
