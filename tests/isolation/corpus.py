@@ -119,17 +119,6 @@ IN_USE = {
         with_hook("fetch(plan, into)", "return 'yes'"), says="instead of True or False"
     ),
     "token raises": Hostile(with_hook("token(hostname)", "1 / 0"), says="failed in token"),
-    "huge plan": Hostile(
-        resolving(
-            "return Plan(ref, 'b', tuple(RemoteFile(f'{n}', f'https://127.0.0.1:9/{n}', 1)"
-            " for n in range(200_001)))"
-        ),
-        says="200001 files",
-    ),
-    "path escape": Hostile(
-        resolving("return Plan(ref, 'b', (RemoteFile('../w.bin', 'https://127.0.0.1:9/w', 6),))"),
-        says="../w.bin",
-    ),
     "lying digest": Hostile(
         with_hook(
             "fetch(plan, into)", "(into / 'w.bin').write_bytes(b'123456'); return True"
@@ -139,3 +128,59 @@ IN_USE = {
     ),
 }
 """Plugins that are found to be bad only when they are used."""
+
+
+def planning(
+    path: str = "'w.bin'", url: str = "'https://h/w'", more: str = "", plan: str = ""
+) -> str:
+    """A source whose plan has one file, made of these arguments."""
+    return resolving(f"return Plan(ref, 'b', (RemoteFile({path}, {url}{more}),){plan})")
+
+
+PLANS = {
+    "huge": (
+        resolving("return Plan(ref, 'b', (RemoteFile('w', 'https://h/w'),) * 200_001)"),
+        "200001 files",
+    ),
+    "path escape": (planning("'../w.bin'"), "has the component '..'"),
+    "absolute path": (planning("'/etc/passwd'"), "it is absolute"),
+    "drive letter": (planning("'C:w.bin'"), "it is absolute"),
+    "backslash": (planning("'a\\\\w.bin'"), "holds a backslash"),
+    "device of Windows": (planning("'aux.bin'"), "Windows reserves"),
+    "two paths that are one": (
+        resolving(
+            "files = (RemoteFile('W', 'https://h/W'), RemoteFile('w', 'https://h/w')); "
+            "return Plan(ref, 'b', files)"
+        ),
+        "are one on some file systems",
+    ),
+    "negative size": (planning(more=", -1"), "size is -1"),
+    "impossible size": (planning(more=", 1 << 63"), "size is 92233720368"),
+    "program as URL": (planning(url="'ftp://h/w'"), "neither https nor http"),
+    "file of this machine": (planning(url="'file:///etc/passwd'"), "names a local file"),
+    "URL without a host": (planning(url="'https:///w'"), "names no host"),
+    "digest in upper case": (planning(more=", 6, 'F' * 64"), "not lower-case hex"),
+    "relative copy": (planning(more=", 6, 'f' * 64, local=('w',)"), "absolute paths"),
+    "control characters": (planning(plan=", revision='a\\x1b[31m'"), "holds control characters"),
+    "name that suggests none": (resolving("return Plan(ref, '...', ())"), "suggests no name"),
+}
+"""Sources with a plan that no source may make, and what is to be said of it."""
+
+WRITTEN = {
+    "nothing": ("pass", "did not write exactly the planned files: w.bin"),
+    "too much": (
+        "(into / 'w.bin').write_bytes(b'123456'); (into / 'x').touch()",
+        "did not write exactly the planned files: x",
+    ),
+    "a link": ("(into / 'w.bin').symlink_to('/etc/passwd')", "which is no regular file"),
+}
+"""What a ``fetch`` does before it says that all is done, and what is to be said of that."""
+
+SPOILING = """
+from dataclasses import replace
+@hookimpl(wrapper=True)
+def resolve():
+    plan = yield
+    return replace(plan, files=(replace(plan.files[0], path="/etc/passwd"),))
+"""
+"""A wrapper that spoils the plans of all sources."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,37 @@ def test_a_plugin_that_fails_in_use_is_named_and_the_core_works(
     assert used.stdout == ""
     assert bad.says in used.stderr
     assert "error: " in used.stderr
+
+
+def check_named(used: subprocess.CompletedProcess[str], said: str) -> None:
+    """The command failed because of the plugin, and says which one it was and the mend."""
+    assert (used.returncode, used.stdout) == (9, ""), used.stderr
+    assert "error: the plugin 'bad' of torchinf-bad 1.0 is at fault: " in used.stderr
+    assert said in used.stderr
+    assert "hint: update torchinf-bad, or leave it out with TORCHINF_DISABLE=bad" in used.stderr
+
+
+@pytest.mark.parametrize("case", corpus.PLANS)
+def test_a_plan_that_no_source_may_make_names_its_plugin(machine: Machine, case: str) -> None:
+    code, said = corpus.PLANS[case]
+    machine.install("bad", code)
+    check_named(machine.run("download", "bad:x"), said)
+
+
+@pytest.mark.parametrize("case", corpus.WRITTEN)
+def test_a_fetch_that_writes_something_else_names_its_plugin(machine: Machine, case: str) -> None:
+    body, said = corpus.WRITTEN[case]
+    machine.install("bad", corpus.with_hook("fetch(plan, into)", f"{body}; return True"))
+    check_named(machine.run("download", "bad:x"), said)
+
+
+def test_a_plan_that_a_wrapper_spoils_names_the_wrapper_too(machine: Machine) -> None:
+    machine.install("good", corpus.GOOD.replace("'bad'", "'good'"))
+    machine.install("bad", corpus.SPOILING)
+    used = machine.run("download", "good:x")
+    assert (used.returncode, used.stdout) == (9, "")
+    assert "the plugin 'good' of torchinf-good 1.0 (wrapped by bad) is at fault" in used.stderr
+    assert "TORCHINF_DISABLE=good, or what wraps it with TORCHINF_DISABLE=bad" in used.stderr
 
 
 def test_two_plugins_of_one_name_are_left_out_and_both_named(machine: Machine) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -222,19 +223,15 @@ def _fetched_by_plugin(
     with store.staging() as into:
         if not plugins.fetch(plan, into, settings):
             return None
-        found = _regular_files(into, plan)
         planned = {file.path: file for file in plan.files}
-        if found != planned.keys():
-            wrong = ", ".join(sorted(found ^ planned.keys())[:5])
-            raise PluginContractError(
-                f"fetching {redact(str(plan.ref))} did not write exactly the planned files: {wrong}"
-            )
+        with plugins.answerable(plan.ref.scheme, "fetch"):
+            _check_written(into, plan, planned.keys())
         have = [_hashed(into / path, file) for path, file in planned.items()]
         store.add_blobs([(into / item.file.path, item.sha256) for item in have])
         return have
 
 
-def _regular_files(root: Path, plan: Plan) -> set[str]:
+def _check_written(root: Path, plan: Plan, planned: AbstractSet[str]) -> None:
     found = set()
     for folder, folders, names in os.walk(root):
         for name in [*names, *folders]:
@@ -247,7 +244,11 @@ def _regular_files(root: Path, plan: Plan) -> set[str]:
                     f"fetching {redact(str(plan.ref))} wrote {name!r}, which is no regular file"
                 )
             found.add(Path(path).relative_to(root).as_posix())
-    return found
+    if found != planned:
+        wrong = ", ".join(ascii(path)[1:-1][:80] for path in sorted(found ^ planned)[:5])
+        raise PluginContractError(
+            f"fetching {redact(str(plan.ref))} did not write exactly the planned files: {wrong}"
+        )
 
 
 def _hashed(path: Path, file: RemoteFile) -> _Have:

@@ -32,7 +32,8 @@ def resolve(job: Job, ref: ModelRef) -> Resolved:
     options, notes = select_options(request.options, request.task, source, plugins.sources())
     plan = plugins.resolve(ref, options, job.settings)
     plan = replace(_pinned(plan, ref), notes=(*plan.notes, *notes))
-    check_plan(plan, job.settings)
+    with plugins.answerable(ref.scheme, "resolve"):
+        check_plan(plan, job.settings)
     # A renamed model stays the answer to the request that brought it.
     known = None if request.name else job.registry.by_request(request.key)
     name = request.name or (known.name if known else suggest_name(plan.name))

@@ -12,8 +12,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from threading import current_thread, main_thread
 from typing import TypeVar
 
@@ -86,6 +86,29 @@ def _data_kept_clean() -> AbstractContextManager[object]:
     return nullcontext()
 
 
+@contextmanager
+def answerable(owner: EntryPoint, wrappers: Sequence[str]) -> Iterator[None]:
+    """Where the core looks at what a hook gave: a breach of its contract names the plugin.
+
+    Args:
+        owner: the plugin that was called.
+        wrappers: names of those that may have changed what it gave.
+    """
+    try:
+        yield
+    except PluginContractError as error:
+        wrapped = f" (wrapped by {', '.join(wrappers)})" if wrappers else ""
+        raise PluginContractError(
+            f"the plugin {owner}{wrapped} is at fault: {error}", hint=_mend(owner, wrappers)
+        ) from error
+
+
+def _mend(blamed: EntryPoint, wrappers: Sequence[str] = ()) -> str:
+    hint = f"update {blamed.distribution}, or leave it out with TORCHINF_DISABLE={blamed.name}"
+    others = " or ".join(f"TORCHINF_DISABLE={name}" for name in wrappers)
+    return f"{hint}, or what wraps it with {others}" if others else hint
+
+
 def tracing() -> bool:
     """True when calls are to be shown; what a trace would say is not made for nothing."""
     return os.environ.get("TORCHINF_TRACE", "") not in ("", "0")
@@ -122,7 +145,7 @@ def _translate(
 ) -> BaseException:
     blamed = _blamed(error, authors) or owner
     where = f"the plugin {blamed.name!r} failed in {hook} for {about}"
-    hint = f"update {blamed.distribution}, or leave it out with TORCHINF_DISABLE={blamed.name}"
+    hint = _mend(blamed)
     if isinstance(error, PluginContractError):
         return PluginContractError(one_line(f"{where}: {error}", settings), hint=hint)
     if isinstance(error, TorchinfError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from threading import RLock
@@ -21,7 +22,7 @@ from torchinf_core.errors import (
     UsageError,
 )
 from torchinf_core.host import Host
-from torchinf_core.plugins.boundary import guarded
+from torchinf_core.plugins.boundary import answerable, guarded
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
 from torchinf_core.plugins.loading import PluginState, sort_out
 from torchinf_core.plugins.mounting import mount
@@ -130,6 +131,11 @@ class Plugins:
 
         arguments = {"ref": ref, "options": dict(options)}
         return self._call("resolve", (ref.scheme, str(ref)), arguments, settings, check)
+
+    def answerable(self, scheme: str, hook: str) -> AbstractContextManager[None]:
+        """For checks of what a hook of the scheme's owner gave: a breach names the plugin."""
+        table = self._loaded()
+        return answerable(table.owner(scheme).entry, table.wrapping(hook))
 
     def fetch(self, plan: Plan, into: Path, settings: Settings) -> bool:
         """True when a plugin wrote the plan's files below ``into``; raises as :meth:`resolve`."""
