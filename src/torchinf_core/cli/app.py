@@ -108,7 +108,7 @@ def _core_command(name: str) -> click.Command:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    function = getattr(module, f"{name}_command")
+    function = getattr(module, f"{name.replace('-', '_')}_command")
     app.command(name, cls=OneCommand)(function)
     command = typer.main.get_command(app)
     _restore_help_of_arguments(command, function)

@@ -32,6 +32,10 @@ COMMANDS = {
         "config": ("setup", "Show every setting and where it comes from."),
         "doctor": ("setup", "Check that this machine is ready."),
     },
+    "Writing plugins": {
+        "new-plugin": ("authoring", "Start a plugin that works and passes its tests."),
+        "check-plugin": ("authoring", "Check that a plugin keeps the contract of its hooks."),
+    },
 }
 """Section → command → (module of :mod:`torchinf_core.cli`, summary)."""
 
@@ -63,26 +67,36 @@ def help_page() -> str:
     for section, commands in COMMANDS.items():
         rows = [(name, summary) for name, (_, summary) in commands.items()]
         parts.append(_section(section, rows))
-    if extra := plugin_commands():
+    extra, wrong = _of_plugins()
+    if extra:
         parts.append(_section("Plugins", extra))
-    return "".join([*parts, _TAIL])
+    return "".join([*parts, _TAIL, f"\n{wrong}\n" if wrong else ""])
 
 
-def plugin_commands() -> list[tuple[str, str]]:
-    """Commands that plugins bring, each with a summary; a broken plugin brings none."""
+def _of_plugins() -> tuple[list[tuple[str, str]], str]:
+    """Commands that plugins bring, each with a summary, and a line if one is not well, or ``""``.
+
+    Which plugins bring commands is known only once they are imported, so the line costs nothing.
+    """
     from torchinf_core.errors import TorchinfError
     from torchinf_core.plugins import load_plugins
     from torchinf_core.settings import load_settings
 
     try:
         states = load_plugins(load_settings()).states()
-    except TorchinfError:
-        return []
-    return [
+    except TorchinfError as error:
+        return [], f"The commands of plugins are missing here: {error}"
+    commands = [
         (state.name, f"Commands of {state.distribution}.")
         for state in states
         if state.usable and "commands" in state.hooks and state.name not in MODULE_OF
     ]
+    wrong = list(dict.fromkeys(s.name for s in states if s.state not in ("ok", "disabled")))
+    if not wrong:
+        return commands, ""
+    shown = ", ".join(wrong[:3]) + (", …" if len(wrong) > 3 else "")
+    count = "A plugin has" if len(wrong) == 1 else f"{len(wrong)} plugins have"
+    return commands, f"{count} a problem ({shown}): torchinf plugins shows it, and the mend."
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> str:

@@ -80,6 +80,12 @@ def labelled(label: str, text: str, color: str) -> None:
     print(mark, clean(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
+def marked(mark: str, color: str, text: str) -> None:
+    """``mark text`` on stdout, the mark in an ANSI colour where that shows."""
+    painted = f"\x1b[{color}m{mark}\x1b[0m" if has_color(sys.stdout) else mark
+    print(painted, clean(text))  # noqa: T201
+
+
 def document(value: Json) -> None:
     """One JSON document on stdout, indented for people only: that takes ten times as long."""
     import json

@@ -8,13 +8,15 @@ collect the methods; :mod:`torchinf_core.conformance.running` runs them without 
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -178,6 +180,8 @@ class Conformance:
         """What a call returned, or the exception it raised."""
         try:
             return call(*arguments, **named)
+        except NotChecked:
+            raise
         except Exception as error:  # noqa: BLE001 - to be judged
             return error
 
@@ -229,15 +233,13 @@ class Conformance:
         return facts
 
     def _added(self, hook: str) -> tuple[Any, Watch, str]:
-        import contextlib
-        import io
-
-        import typer
-
+        found = self.hook(hook)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Typer's own imports
+            import typer
         app, printed = typer.Typer(), io.StringIO()
         arguments = {"app": app, "server": "https://server.invalid"}
-        found = self.hook(hook)
-        with contextlib.redirect_stdout(printed), self.watched() as watch:
+        with redirect_stdout(printed), self.watched() as watch:
             found.function(**{name: arguments[name] for name in found.parameters})
         return app, watch, printed.getvalue()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,8 @@ class LoadingConformance(Trying):
     def _poisoned(self) -> Iterator[tuple[Artifact, Claim]]:
         """Artifacts whose files are pickles that would leave a mark, and claims for them."""
         poison = _poison(self.home / "ran")
-        good = self.outcome(self.artifact)
-        if isinstance(good, Artifact):
+        with suppress(NotChecked):
+            good = self.artifact()
             for file in good.files:
                 good.path(file).write_bytes(poison)
             yield good, Claim(100, "cpu", "the kit says so", runtime=self.plugin_name)
