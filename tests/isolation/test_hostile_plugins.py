@@ -40,6 +40,13 @@ def state_of(machine: Machine, name: str = "bad") -> dict[str, Any]:
     return state
 
 
+def problem_in_help(machine: Machine) -> list[str]:
+    """What the help says of plugins that are not well."""
+    done = machine.run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line for line in done.stdout.splitlines() if "torchinf plugins shows" in line]
+
+
 def check_core(machine: Machine) -> str:
     """The commands of the core do their work; returns what a download said on stderr."""
     listed = machine.run("list", "--json")
@@ -96,6 +103,31 @@ def test_a_plugin_that_fails_in_use_is_named_and_the_core_works(
     assert used.stdout == ""
     assert bad.says in used.stderr
     assert "error: " in used.stderr
+
+
+@pytest.mark.parametrize("case", ["import error", "exit at import", "other API version"])
+def test_the_help_says_once_that_a_plugin_is_not_well(machine: Machine, case: str) -> None:
+    install(machine, case)
+    said = "A plugin has a problem (bad): torchinf plugins shows it, and the mend."
+    assert problem_in_help(machine) == [said]
+    left_out = machine.run("--help", TORCHINF_DISABLE="bad")
+    assert "problem" not in left_out.stdout
+
+
+def test_the_help_counts_those_that_are_not_well_and_names_a_few(machine: Machine) -> None:
+    assert problem_in_help(machine) == []
+    for name in "abcd":
+        machine.install(f"bad-{name}", "x = = 1")
+    machine.install("fine", corpus.GOOD)
+    said = "4 plugins have a problem (bad-a, bad-b, bad-c, …): torchinf plugins shows it"
+    assert problem_in_help(machine) == [f"{said}, and the mend."]
+
+
+def test_the_help_says_why_no_plugin_is_in_it(machine: Machine) -> None:
+    machine.install("bad", "x = = 1")
+    done = machine.run("--help", TORCHINF_STRICT_PLUGINS="1")
+    assert done.returncode == 0
+    assert "The commands of plugins are missing here: TORCHINF_STRICT_PLUGINS" in done.stdout
 
 
 def check_named(used: subprocess.CompletedProcess[str], said: str) -> None:
