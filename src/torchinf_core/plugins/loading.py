@@ -136,7 +136,7 @@ def load(entry: EntryPoint) -> Loaded | PluginState:
         with redirect_stdout(sys.stderr):
             if not _NAME.fullmatch(entry.name):
                 raise PluginContractError(f"its name does not match {_NAME.pattern}")
-            found = tuple(implementations(_imported(entry.value)))
+            found = tuple(implementations(imported(entry.value)))
             loaded = Loaded(entry, found, _sources(found))
     except KeyboardInterrupt:
         raise
@@ -172,7 +172,8 @@ def _own(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name.startswith("TORCHINF_")}
 
 
-def _imported(value: str) -> object:
+def imported(value: str) -> object:
+    """What ``module:attribute`` of an entry point names."""
     module, _, attribute = value.partition(":")
     plugin = import_module(module.strip())
     return reduce(getattr, filter(None, attribute.strip().split(".")), plugin)
