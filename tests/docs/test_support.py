@@ -11,7 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/support.md").read_text()
 TESTS = [*ROOT.glob("tests/**/*.py"), *ROOT.glob("plugins/*/tests/**/*.py")]
-INSTALLABLE = re.compile(r"installed|^needs (the )?[\w.]+( command)?$|compiler|/proc|this Python|without ranges")
+INSTALLABLE = re.compile(
+    r"installed|^needs (the )?[\w.]+( command)?$|compiler|/proc|this Python|without ranges"
+)
 """What a reader can put there; the page is about what has to be there."""
 
 
