@@ -36,7 +36,7 @@ def new_plugin_command(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Start a plugin: a small distribution that works and passes its tests."""
+    """Start a plugin that works and passes its tests, as a small distribution."""
     from torchinf_core.known import FIRST_PARTY
     from torchinf_core.scaffold import render, write
 
