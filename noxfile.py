@@ -62,6 +62,26 @@ DEBIAN = {
 }
 
 
+# Enough to test a release by; what needs more skips, and says so.
+BARE = [
+    "pytest>=8,<10",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+    "hatchling>=1.26",
+    "onnx>=1.18",
+    "safetensors>=0.5",
+    "pillow>=10",
+]
+OF_THE_TREE = [
+    f"--ignore={path}"
+    for path in (
+        "tests/benchmarks", "tests/docs", "tests/faults", "tests/packaging",
+        "plugins/torchinf_serve/tests/test_schema.py",  # it needs the newest of everything
+    )
+]  # fmt: skip
+"""Tests that tell nothing of other versions of Python or of what we require."""
+
+
 # Build engines without a GPU; what they require would bring a second CUDA.
 TENSORRT = [f"tensorrt-rtx-cu13{part}==1.7.*" for part in ("-libs", "-bindings", "")]
 
@@ -165,3 +185,28 @@ def matrix(session: nox.Session) -> None:
     [wheel] = map(str, ROOT.glob("dist/torchinf-*.whl"))
     session.install(wheel)
     session.run("python", "packaging/matrix.py", "dist", *session.posargs)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The suite with the lowest versions of what is required; ``-- url hf`` for some plugins."""
+    names = session.posargs or [Path(path).name.removeprefix("torchinf_") for path in PLUGINS]
+    if "cuda" in names and "torch" not in names:
+        names = [*names, "torch"]  # it stands on it
+    chosen = [f"plugins/torchinf_{name}" for name in names]
+    session.install("packaging")
+    limits = Path(session.create_tmp(), "minimums.txt")
+    limits.write_text(session.run("python", "packaging/minimums.py", *names, silent=True))
+    session.log(" ".join(limits.read_text().split()))
+    ours = [item for path in (".", *chosen) for item in ("-e", f"./{path}")]
+    session.install("-c", str(limits), *ours, *BARE)
+    # Their own dependencies are the newest, and warn those who are older.
+    session.run("pytest", "-W", "ignore::DeprecationWarning", *OF_THE_TREE, "tests", *chosen)
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def pythons(session: nox.Session) -> None:
+    """The suite of the core and of the plugins without a framework, on each Python that is here."""
+    chosen = [*SOURCES, "plugins/torchinf_serve"]
+    session.install(*(item for path in (".", *chosen) for item in ("-e", f"./{path}")), *BARE)
+    session.run("pytest", *OF_THE_TREE, "tests", *chosen)
