@@ -98,7 +98,7 @@ MISCHIEF = {
         GOOD + "@hookimpl\ndef commands(app):\n    app.command('list')(lambda: print('NOISE'))\n"
     ),
     "raises when asked for commands": Hostile(
-        GOOD + "@hookimpl\ndef commands(app):\n    raise SystemExit(7)\n"
+        GOOD + "@hookimpl\ndef commands(app):\n    raise SystemExit(7)\n", state="limited"
     ),
 }
 """Plugins that work, and do what they should not while they are loaded."""

@@ -84,7 +84,7 @@ def test_an_unusable_plugin_is_named_once_and_the_core_works(machine: Machine, c
 def test_mischief_of_a_plugin_does_not_reach_the_core(machine: Machine, case: str) -> None:
     bad = install(machine, case)
     check_core(machine)
-    assert state_of(machine)["state"] == "ok"
+    assert state_of(machine)["state"] == bad.state
     used = machine.run("download", "bad:x")
     assert used.returncode == bad.exit_code, used.stderr
     assert used.stdout == ""
@@ -97,7 +97,7 @@ def test_a_plugin_that_fails_in_use_is_named_and_the_core_works(
 ) -> None:
     bad = install(machine, case)
     assert "'bad'" not in check_core(machine)
-    assert state_of(machine)["state"] == "ok"
+    assert state_of(machine)["state"] == bad.state
     used = machine.run("download", "bad:x")
     assert used.returncode == bad.exit_code, used.stderr
     assert used.stdout == ""
@@ -246,6 +246,33 @@ def test_commands_that_raise_cost_their_plugin_its_commands(machine: Machine, bo
     assert (used.returncode, used.stdout) == (9, "")
     assert "the plugin 'bad' failed in commands" in used.stderr
     assert "TORCHINF_DISABLE=bad" in used.stderr
+    state = state_of(machine)
+    assert state["state"] == "limited"
+    assert "the plugin 'bad' failed in commands" in state["problem"]
+    assert "TORCHINF_DISABLE=bad" in state["hint"]
+    shown = machine.run("plugins")
+    assert re.search(r"^bad +limited ", shown.stdout, re.MULTILINE)
+    assert "bad: the plugin 'bad' failed in commands" in shown.stderr
+    assert "hint: bad: update torchinf-bad" in shown.stderr
+    assert "is limited: the plugin 'bad' failed in commands" in machine.run("doctor").stdout
+
+
+def test_a_plugin_named_like_a_core_command_is_told_that_its_commands_are_left_out(
+    machine: Machine,
+) -> None:
+    machine.install("list", "@hookimpl\ndef commands(app): app.command('x')(lambda: None)\n")
+    check_core(machine)
+    state = state_of(machine, "list")
+    assert state["state"] == "limited"
+    assert "torchinf has a command of that name" in state["problem"]
+    assert "another name" in state["hint"]
+
+
+def test_a_source_whose_commands_fail_serves_its_models_all_the_same(machine: Machine) -> None:
+    machine.install("bad", corpus.GOOD + "@hookimpl\ndef commands(app): 1 / 0\n")
+    assert state_of(machine)["state"] == "limited"
+    used = machine.run("search", "bad", "x")
+    assert used.returncode == 0, used.stderr
 
 
 @pytest.mark.parametrize("body", ["1 / 0", "return 'x'", "raise SystemExit(0)"])

@@ -138,7 +138,7 @@ def _plugin_commands() -> dict[str, click.Command]:
 
         app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
         try:
-            load_plugins(load_settings()).mount(app)
+            load_plugins(load_settings()).mount(app, MODULE_OF)
         except TorchinfError:
             return {}
         if not app.registered_groups and not app.registered_commands:

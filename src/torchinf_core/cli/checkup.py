@@ -149,9 +149,12 @@ def _proxy(downloader: ModelDownloader) -> Iterator[Finding]:
 
 
 def _plugins(downloader: ModelDownloader) -> Iterator[Finding]:
+    import typer
+
+    from torchinf_core.cli.commands import MODULE_OF
     from torchinf_core.plugins import load_plugins
 
-    states = load_plugins(downloader.settings).states()
+    states = load_plugins(downloader.settings).examined(typer.Typer(), MODULE_OF)
     good = [state.name for state in states if state.state == "ok"]
     if good:
         yield Finding("plugins", "ok", ", ".join(good))

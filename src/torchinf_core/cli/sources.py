@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from torchinf_core.cli import output
+from torchinf_core.cli.commands import MODULE_OF
 from torchinf_core.cli.options import (
     AsJson,
     CacheDir,
@@ -89,7 +90,8 @@ def plugins_command(
     from torchinf_core.known import FIRST_PARTY
     from torchinf_core.plugins import load_plugins
 
-    states = load_plugins(open_downloader(None, verbose).settings).states()
+    plugins = load_plugins(open_downloader(None, verbose).settings)
+    states = plugins.examined(typer.Typer(), MODULE_OF)
     installed = {state.name for state in states}
     rows = [_installed(state) for state in states] + [
         _absent(plugin) for plugin in FIRST_PARTY if plugin.name not in installed

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import reduce
 from importlib import import_module
 from types import ModuleType
@@ -32,7 +33,8 @@ class PluginState:
     Attributes:
         name: of the plugin.
         state: ``ok``, ``broken``, ``incompatible``, ``duplicate``, ``conflict``
-            (works, but for a scheme that another plugin has too) or ``disabled``.
+            (works, but for a scheme that another plugin has too), ``limited``
+            (works, but for its commands) or ``disabled``.
         distribution, version: what was installed to get it.
         sources: what it serves; empty unless it is ``ok`` or in ``conflict``.
         hooks: names of the hooks it implements or wraps, sorted.
@@ -52,7 +54,7 @@ class PluginState:
     @property
     def usable(self) -> bool:
         """True when its hooks are called."""
-        return self.state in ("ok", "conflict")
+        return self.state in ("ok", "conflict", "limited")
 
     def __str__(self) -> str:
         brought_by = f"{self.distribution} {self.version}".rstrip()
@@ -84,6 +86,13 @@ def state_of(
         problem,
         hint,
     )
+
+
+def limited(state: PluginState, error: TorchinfError) -> PluginState:
+    """The state of a usable plugin without its commands."""
+    told, hints = filter(None, (state.problem, str(error))), filter(None, (state.hint, error.hint))
+    worse = state.state if state.state != "ok" else "limited"
+    return replace(state, state=worse, problem="; ".join(told), hint="; ".join(hints))
 
 
 def sort_out(

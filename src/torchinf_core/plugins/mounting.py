@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torchinf_core.errors import TorchinfError
+from torchinf_core.errors import PluginConflictError, TorchinfError
 from torchinf_core.plugins.boundary import guarded
 from torchinf_core.plugins.loading import Loaded
 from torchinf_core.settings import Settings
@@ -16,22 +16,30 @@ if TYPE_CHECKING:
     import typer
 
 
-def mount(app: typer.Typer, plugins: Iterable[Loaded]) -> list[str]:
-    """Mount each plugin's commands as ``<plugin> …``; returns what went wrong, a line each.
+def mount(
+    app: typer.Typer, plugins: Iterable[Loaded], taken: Collection[str] = ()
+) -> dict[str, TorchinfError]:
+    """Mount each plugin's commands as ``<plugin> …``; returns plugin → what went wrong.
 
     A plugin gets an empty app of its own, so it can't replace a command of ``app``.
     One that registers a single command of its own name is that command.
+
+    Args:
+        app: gets the commands.
+        plugins: whose ``commands`` are called.
+        taken: names of commands beside those of ``app`` that no plugin may have.
     """
-    taken = {group.name for group in app.registered_groups}
+    names = {*taken, *(group.name for group in app.registered_groups)}
     for command in app.registered_commands:
         function = getattr(command.callback, "__name__", "")
-        taken.add(command.name or function.replace("_", "-"))
-    problems = []
+        names.add(command.name or function.replace("_", "-"))
+    problems: dict[str, TorchinfError] = {}
     for plugin in plugins:
+        name = plugin.entry.name
         for item in plugin.implementations:
             if item.hook != "commands":
                 continue
-            own = type(app)(name=plugin.entry.name, no_args_is_help=True)
+            own = type(app)(name=name, no_args_is_help=True)
             arguments = [own] if inspect.signature(item.function).parameters else []
             try:
                 guarded(
@@ -43,14 +51,15 @@ def mount(app: typer.Typer, plugins: Iterable[Loaded]) -> list[str]:
                     authors={},
                 )
             except TorchinfError as error:
-                problems.append(str(error))
-                if plugin.entry.name not in taken:
-                    _stand_in(app, plugin.entry.name, error)
+                problems[name] = error
+                if name not in names:
+                    _stand_in(app, name, error)
                 continue
-            if plugin.entry.name in taken:
-                problems.append(
-                    f"the commands of plugin {plugin.entry.name!r} are left out: "
-                    "torchinf has a command of that name"
+            if name in names:
+                problems[name] = PluginConflictError(
+                    f"the commands of plugin {name!r} are left out: "
+                    "torchinf has a command of that name",
+                    hint=f"{plugin.entry.distribution} has to give the plugin another name",
                 )
             elif _is_one_command(own):
                 app.registered_commands.append(own.registered_commands[0])

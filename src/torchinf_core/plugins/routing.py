@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
@@ -19,12 +19,13 @@ from torchinf_core.errors import (
     MissingDependencyError,
     PluginConflictError,
     PluginError,
+    TorchinfError,
     UsageError,
 )
 from torchinf_core.host import Host
 from torchinf_core.plugins.boundary import answerable, guarded
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
-from torchinf_core.plugins.loading import PluginState, sort_out
+from torchinf_core.plugins.loading import PluginState, limited, sort_out
 from torchinf_core.plugins.mounting import mount
 from torchinf_core.plugins.results import (
     check_architecture,
@@ -83,7 +84,7 @@ class Plugins:
         self._lock = RLock()
         self._loading = False
         self._table: Table | None = None
-        self._mount_problems: list[str] = []
+        self._mount_problems: dict[str, TorchinfError] = {}
 
     # WHAT IS THERE
 
@@ -96,7 +97,7 @@ class Plugins:
         """A line for each plugin that can't be used, as far as is known; imports none."""
         states = self._table.states if self._table else self._states
         unusable = [s for s in states if s.state not in ("ok", "conflict", "disabled")]
-        return (*(str(state) for state in unusable), *self._mount_problems)
+        return (*(str(state) for state in unusable), *map(str, self._mount_problems.values()))
 
     def sources(self) -> tuple[SourceInfo, ...]:
         """All sources of usable plugins, by plugin name."""
@@ -214,9 +215,21 @@ class Plugins:
         arguments = {"artifact": artifact, "ref": ref}
         return self._call("architecture", (ref.scheme, str(ref)), arguments, settings, check)
 
-    def mount(self, app: typer.Typer) -> None:
-        """Mount each plugin's commands as ``<plugin> …``; none replaces what ``app`` has."""
-        self._mount_problems = mount(app, self._loaded().loaded.values())
+    def mount(self, app: typer.Typer, taken: Collection[str] = ()) -> None:
+        """Mount each plugin's commands as ``<plugin> …``; none replaces what ``app`` has.
+
+        Nor a command of a name in ``taken``.
+        """
+        self._mount_problems = mount(app, self._loaded().loaded.values(), taken)
+
+    def examined(self, app: typer.Typer, taken: Collection[str]) -> tuple[PluginState, ...]:
+        """As :meth:`states`, once each plugin was asked for its commands by :meth:`mount`."""
+        self.mount(app, taken)
+        wrong = self._mount_problems
+        return tuple(
+            limited(state, wrong[state.name]) if state.usable and state.name in wrong else state
+            for state in self.states()
+        )
 
     def remote(self, app: typer.Typer, server: str, settings: Settings) -> None:
         """Let the plugin that asks servers add its commands.
