@@ -184,3 +184,42 @@ def resolve():
     return replace(plan, files=(replace(plan.files[0], path="/etc/passwd"),))
 """
 """A wrapper that spoils the plans of all sources."""
+
+TOY = """
+from torchinf_core import Claim, Predictor, Signature, TensorSpec, Trust
+@hookimpl
+def sources():
+    yield SourceInfo("toy", ("toy",), "a toy", ("toy:x",))
+@hookimpl
+def resolve(ref):
+    file = RemoteFile("toy.json", "https://127.0.0.1:9/toy.json", 3)
+    return Plan(ref, "toy", (file,), format="toy", trust=Trust.DATA)
+@hookimpl
+def fetch(plan, into):
+    (into / "toy.json").write_text("[2]")
+    return True
+@hookimpl
+def claim(artifact):
+    mine = artifact.format == "toy"
+    return Claim(100 if mine else 0, "cpu", "made for toys" if mine else "no toy")
+@hookimpl
+def load(artifact, claim, options):
+    if artifact.describable:
+        artifact.architecture()
+    return Toy(artifact, claim, Signature((TensorSpec("x", "float32", ("batch", 1)),)), options)
+class Toy(Predictor):
+    def run(self, feeds):
+        return {"y": feeds["x"] * 2}
+"""
+"""A source and runtime without a fault: ``torchinf run toy:x x.npy`` doubles."""
+
+ALWAYS = {
+    "raises": ("1 / 0", "ZeroDivisionError"),
+    "gives a text": ("return 'x'", "a value of type str"),
+    "exits": ("raise SystemExit(0)", "SystemExit: 0"),
+    "raises what no program expects": (
+        "raise type('Odd', (BaseException,), {})('so there')",
+        "Odd: so there",
+    ),
+}
+"""What a hook may do instead of its work, and what is to be said of it."""

@@ -283,3 +283,88 @@ def test_a_runtime_that_fails_to_load_is_named(machine: Machine, body: str) -> N
     used = machine.run("run", "good", "x")
     assert (used.returncode, used.stdout) == (9, "")
     assert "the plugin 'bad' failed in load" in used.stderr
+
+
+@pytest.fixture
+def toy(machine: Machine) -> Machine:
+    """A machine with a model that can be run, where the plugins of the case are the only ones."""
+    np = pytest.importorskip("numpy")
+    machine.install("toy", corpus.TOY)
+    np.save(machine.home / "x.npy", np.ones((1, 1), np.float32))
+    return machine
+
+
+def named(used: subprocess.CompletedProcess[str], hook: str, said: str) -> None:
+    """The command failed because of a hook of the plugin, and says so."""
+    assert (used.returncode, used.stdout) == (9, ""), used.stderr
+    assert f"the plugin 'bad' failed in {hook} for " in used.stderr
+    assert said in used.stderr
+    assert "TORCHINF_DISABLE=bad" in used.stderr
+
+
+@pytest.mark.parametrize("case", corpus.ALWAYS)
+def test_a_claim_that_fails_is_explained_and_another_runtime_predicts(
+    toy: Machine, case: str
+) -> None:
+    body, said = corpus.ALWAYS[case]
+    toy.install("bad", RUNTIME_RAISES.format(claim=body, load="pass"))
+    used = toy.run("run", "toy:x", "x.npy", "--json")
+    assert used.returncode == 0, used.stderr
+    assert "2.0" in used.stdout
+    explained = toy.run("explain", "toy")
+    assert explained.returncode == 0, explained.stderr
+    assert "the plugin 'bad' failed in claim" in explained.stdout
+    assert said in explained.stdout
+
+
+@pytest.mark.parametrize("case", corpus.ALWAYS)
+def test_an_optimize_that_fails_is_a_row_of_the_report(toy: Machine, case: str) -> None:
+    body, said = corpus.ALWAYS[case]
+    bid = "from torchinf_core import Claim; return Claim(0, 'cpu', 'not mine')"
+    runtime = RUNTIME_RAISES.format(claim=bid, load="pass")
+    toy.install("bad", f"{runtime}@hookimpl\ndef optimize(artifact): {body}\n")
+    assert toy.run("download", "toy:x").returncode == 0
+    used = toy.run("optimize", "toy", "--json", TORCHINF_DISABLE="torch,onnx,cuda,tensorrt")
+    assert used.returncode == 0, used.stderr
+    [row] = [row for row in json.loads(used.stdout)["rows"] if row["runtime"] == "bad"]
+    assert row["verdict"] == "failed"
+    assert "the plugin 'bad' failed in optimize for toy" in row["reason"]
+    assert said in row["reason"]
+
+
+def asks_its_source(hook: str, body: str, *, trust: str = "DATA") -> str:
+    """The toy's source under another name, with one more hook and without a runtime."""
+    source = corpus.TOY.partition("@hookimpl\ndef claim")[0]
+    for word in ('SourceInfo("toy"', '("toy",)', '"toy:x"', 'ref, "toy"'):
+        source = source.replace(word, word.replace("toy", "bad"))
+    return f"{source.replace('Trust.DATA', f'Trust.{trust}')}@hookimpl\ndef {hook}: {body}\n"
+
+
+@pytest.mark.parametrize("case", corpus.ALWAYS)
+def test_an_architecture_that_fails_names_the_source_and_not_the_runtime(
+    toy: Machine, case: str
+) -> None:
+    body, said = corpus.ALWAYS[case]
+    toy.install("bad", asks_its_source("architecture(artifact)", body))
+    named(toy.run("run", "bad:x", "x.npy"), "architecture", said)
+    assert toy.run("run", "toy:x", "x.npy").returncode == 0
+
+
+@pytest.mark.parametrize("case", corpus.ALWAYS)
+def test_a_trusts_that_fails_trusts_nothing(toy: Machine, case: str) -> None:
+    body, said = corpus.ALWAYS[case]
+    toy.install("bad", asks_its_source("trusts(record)", body, trust="CODE"))
+    named(toy.run("run", "bad:x", "x.npy"), "trusts", said)
+    assert toy.run("trust", "bad").returncode == 0
+    assert toy.run("run", "bad", "x.npy").returncode == 0
+
+
+@pytest.mark.parametrize("case", [case for case in corpus.ALWAYS if case != "gives a text"])
+def test_a_remote_that_fails_is_named_and_this_machine_does_its_work(
+    machine: Machine, case: str
+) -> None:
+    body, said = corpus.ALWAYS[case]
+    machine.install("bad", f"@hookimpl\ndef remote(app, server): {body}\n")
+    used = machine.run("--server", "http://127.0.0.1:9", "list", TORCHINF_DISABLE="serve")
+    named(used, "remote", said)
+    check_core(machine)

@@ -279,3 +279,17 @@ def test_search_must_give_hits(site: Site, body: str, shown: str) -> None:
     )
     with pytest.raises(PluginContractError, match=f"failed in search for 'p': .*{shown}"):
         site.plugins().search("zoo", "p", 3, SETTINGS)
+
+
+def test_a_breach_is_named_once_where_one_hook_leads_to_another(site: Site) -> None:
+    site.source("inner", resolve="return 'no plan'")
+    site.source(
+        "outer",
+        resolve="from torchinf_core.plugins import load_plugins; "
+        "return load_plugins(host.settings).resolve(replace(ref, scheme='inner'), {}, "
+        "host.settings)",
+    )
+    with pytest.raises(PluginContractError) as caught:
+        site.plugins().resolve(parse_ref("outer:x"), {}, SETTINGS)
+    assert str(caught.value).startswith("the plugin 'inner' failed in resolve for inner:")
+    assert "TORCHINF_DISABLE=inner" in caught.value.hint

@@ -146,7 +146,9 @@ def _translate(
     blamed = _blamed(error, authors) or owner
     where = f"the plugin {blamed.name!r} failed in {hook} for {about}"
     hint = _mend(blamed)
-    if isinstance(error, PluginContractError):
+    # One that has another for its cause was named here before, for a hook that this one led to.
+    named = isinstance(error.__cause__, PluginContractError)
+    if isinstance(error, PluginContractError) and not named:
         return PluginContractError(one_line(f"{where}: {error}", settings), hint=hint)
     if isinstance(error, TorchinfError):
         error.args = (_without_secrets(str(error), settings),)
