@@ -84,8 +84,9 @@ MUTANTS = [
         "resolve_only_asks",
         SOURCE,
         GET,
-        f"{GET}    import socket\n"
-        "    with socket.socket() as s:\n        s.connect_ex(('127.0.0.1', 9))\n",
+        f"{GET}    import socket\n    try:\n"
+        "        socket.create_connection(('127.0.0.1', 9)).close()\n"
+        "    except OSError:\n        pass\n",
     ),
     Mutant("resolve_imports_no_framework", SOURCE, GET, f"{GET}    import numpy\n"),
     Mutant(

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 from torchinf_core.conformance.answering import Respond, Wire
 from torchinf_core.conformance.contract import ContractBroken, NotChecked, sentences
-from torchinf_core.conformance.watching import Watch, watching
+from torchinf_core.conformance.watching import Watch, unconnected, watching
 from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.host import Host
 from torchinf_core.http import httpx, translate
@@ -74,6 +74,7 @@ class Conformance:
     def setup_method(self) -> None:
         """An empty home and none of the user's variables, until :meth:`teardown_method`."""
         self._stack = ExitStack()
+        self._stack.enter_context(unconnected())
         self.home = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         before = dict(os.environ)
         self._stack.callback(os.environ.update, before)
@@ -232,25 +233,30 @@ class Conformance:
             raise NotChecked(f"{self.module} can't be imported by that name")
         return facts
 
-    def _added(self, hook: str) -> tuple[Any, Watch, str]:
+    def _added(self, hook: str) -> tuple[Any, Watch, str, object]:
+        """The app that a hook filled, what it did, what it printed, and what it raised."""
         found = self.hook(hook)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Typer's own imports
             import typer
         app, printed = typer.Typer(), io.StringIO()
         arguments = {"app": app, "server": "https://server.invalid"}
+        wanted = {name: arguments[name] for name in found.parameters}
         with redirect_stdout(printed), self.watched() as watch:
-            found.function(**{name: arguments[name] for name in found.parameters})
-        return app, watch, printed.getvalue()
+            raised = self.outcome(found.function, **wanted)
+        return app, watch, printed.getvalue(), raised
 
     def _only_adds(self, hook: str) -> None:
-        _, watch, printed = self._added(hook)
+        _, watch, printed, raised = self._added(hook)
         self.require(not watch.connections, f"{hook} connects to {watch.connections}")
         self.require(not watch.processes, f"{hook} starts {watch.processes}")
         self.require(not printed, f"{hook} prints {printed!r}")
+        self.require(raised is None, f"{hook} ends with {shown(raised)}")
 
     def _explains(self, hook: str) -> None:
-        app, _, _ = self._added(hook)
+        app, _, _, raised = self._added(hook)
+        if raised is not None:
+            raise NotChecked(f"{hook} ends with {shown(raised)}")
         for command in app.registered_commands:
             name = command.name or command.callback.__name__
             told = command.help or inspect.getdoc(command.callback)

@@ -63,7 +63,7 @@ class Watch:
             self.written += map(_text, arguments[first:last])
         elif event in _CONNECTIONS:
             where = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[0]
-            if isinstance(where, tuple) or event.startswith("socket.get"):
+            if _is_address(event, arguments):
                 self.connections.append(_text(where))
         elif event in _PROCESSES:
             self.processes.append(_text(arguments[0]) if arguments else event)
@@ -83,6 +83,7 @@ class Watch:
 
 _watches: list[Watch] = []
 _installed = False
+_refusing = 0
 _lock = threading.Lock()
 _paused = threading.local()
 
@@ -95,11 +96,7 @@ def watching(own: str = "") -> Iterator[Watch]:
         own: top-level package whose modules are imported anew inside the block, so
             that what they import is seen although they were imported before.
     """
-    global _installed
-    with _lock:
-        if not _installed:
-            sys.addaudithook(_hear)
-            _installed = True
+    _install()
     watch = Watch()
     hidden = _hide(own)
     statement, function = builtins.__import__, importlib.import_module
@@ -117,6 +114,18 @@ def watching(own: str = "") -> Iterator[Watch]:
 
 
 @contextmanager
+def unconnected() -> Iterator[None]:
+    """No connection is made inside the block: one that is tried is refused."""
+    global _refusing
+    _install()
+    _refusing += 1
+    try:
+        yield
+    finally:
+        _refusing -= 1
+
+
+@contextmanager
 def not_watching() -> Iterator[None]:
     """What this thread does inside the block is nobody's business."""
     before = getattr(_paused, "on", False)
@@ -127,13 +136,28 @@ def not_watching() -> Iterator[None]:
         _paused.on = before
 
 
+def _install() -> None:
+    global _installed
+    with _lock:
+        if not _installed:
+            sys.addaudithook(_hear)
+            _installed = True
+
+
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watches or getattr(_paused, "on", False):
+    if not (_watches or _refusing) or getattr(_paused, "on", False):
         return
     if event == "open" or event in _CONNECTIONS or event in _PROCESSES or event in _CHANGES:
         with not_watching():
             for watch in _watches:
                 watch.note(event, arguments)
+    if _refusing and event in _CONNECTIONS and _is_address(event, arguments):
+        raise ConnectionRefusedError("checks of the conformance kit reach no network")
+
+
+def _is_address(event: str, arguments: tuple[Any, ...]) -> bool:
+    """True for a name or an address of a network; a path is a socket of this machine."""
+    return event.startswith("socket.get") or isinstance(arguments[1], tuple)
 
 
 def _noting(function: Callable[..., Any], watch: Watch) -> Callable[..., Any]:
