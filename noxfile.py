@@ -171,10 +171,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Wheels and source distributions of the last commit, into dist/, the same bytes each time."""
-    session.install("hatchling>=1.26", "twine>=6")
+    """Wheels, source distributions and inventory of the last commit, the same bytes each time."""
+    session.install("hatchling>=1.26", "twine>=6", "cyclonedx-bom>=7", "packaging")
     session.run("python", "packaging/make.py", "dist")
-    session.run("twine", "check", "--strict", *map(str, sorted(ROOT.glob("dist/torchinf*"))))
+    archives = [*ROOT.glob("dist/*.whl"), *ROOT.glob("dist/*.tar.gz")]
+    session.run("twine", "check", "--strict", *map(str, sorted(archives)))
+    session.run("python", "packaging/inventory.py", "dist")
 
 
 @nox.session
