@@ -1,8 +1,9 @@
 """Runs the blocks of a page as a reader would, one after the other, and sees what comes.
 
 A ``console`` block holds commands behind ``$`` and what they print; in that, ``...`` stands
-for anything on a line, and alone on a line for any lines.  A ``sh`` block is a script, a
-``python`` block a program; a ``text`` block right behind one is what it prints.
+for anything on a line, and alone on a line for any lines, and one time is as good as another.
+A ``sh`` block is a script, a ``python`` block a program; a ``text`` block right behind one is
+what it prints.  In a block without a language each line is a command.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from world import WEB, World
 
 KINDS = ("console", "sh", "python")
 LONGEST = 200.0
+_DAY = r"20\d\d\\?-\d\d\\?-\d\d\\? \d\d:\d\d"
 _SERVER = "http://127.0.0.1:8000"
 
 
@@ -58,6 +60,8 @@ def steps(page: str, text: str) -> list[Step]:
             found += _commands(page, line, body)
         elif language in KINDS:
             found.append(Step(page, line, language, body))
+        elif not language and "torchinf " in body:
+            found += _lines(page, line, body)
         elif language == "text" and found and line - end <= 4 and found[-1].language != "console":
             found[-1].shown = body
         end = line + body.count("\n")
@@ -81,6 +85,13 @@ def _commands(page: str, line: int, body: str) -> Iterator[Step]:
         yield step
 
 
+def _lines(page: str, line: int, body: str) -> Iterator[Step]:
+    """The lines of a block without a language, each a command that shows nothing."""
+    for offset, text in enumerate(re.sub(r"\\\n *", "", body).splitlines()):
+        if text.strip():
+            yield Step(page, line + offset, "console", text)
+
+
 def matches(shown: str, printed: str) -> bool:
     """True when what was printed is what is shown, where ``...`` is anything."""
     parts = []
@@ -88,7 +99,8 @@ def matches(shown: str, printed: str) -> bool:
         if line.strip() == "...":
             parts.append(r"(?:[^\n]*\n)*?")
         else:
-            parts.append(r"[^\n]*?".join(map(re.escape, line.rstrip().split("..."))) + r" *\n")
+            exact = r"[^\n]*?".join(map(re.escape, line.rstrip().split("...")))
+            parts.append(re.sub(_DAY, lambda _: _DAY, exact) + r" *\n")
     return re.fullmatch("".join(parts), printed.strip() + "\n") is not None
 
 
@@ -99,6 +111,7 @@ class Reader:
     Attributes:
         world: outside of it.
         home: a new directory.
+        names: what is written for something here, and what that is.
     """
 
     world: World
@@ -109,7 +122,7 @@ class Reader:
     def __post_init__(self) -> None:
         self.place = self.home / "place"
         self.world.furnish(self.place)
-        self.names = dict(self.world.names)
+        self.names |= self.world.names
         self._state = self.home / ".state"
         self._state.write_text("")
 

@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 import warnings
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -152,6 +153,10 @@ class World:
         self._onnx = _inside("surfaces_onnx_files", "gradient_boosting_regressor.onnx")
         self.hub.add("/web/model.onnx", self._onnx)
         self.hub.add("/web/model.pt", _inside("silero_vad", "data/silero_vad.jit"))
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("model/model.onnx", self._onnx.read_bytes())
+        self.hub.add("/web/model.zip", archive.getvalue())
         self.names[SHOWN_DIGEST] = hashlib.sha256(self._onnx.read_bytes()).hexdigest()
 
     def _torchvision(self, name: str) -> None:
