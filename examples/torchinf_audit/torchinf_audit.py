@@ -1,9 +1,8 @@
 """torchinf plugin that writes what is downloaded to ``$TORCHINF_AUDIT_LOG``.
 
-One JSON line for each file of a plan: appended before the core transfers it, or after a source
-did that by its own means; what can't be logged is not kept.  ``fetch`` runs before the core's
-transfer, so ``seconds`` and ``failed`` are known of a source's own one alone, and of the files
-of a model those are listed too that the store has already.
+One JSON line for each file of a plan, once its transfer ended, by the core or by a source's own
+means; without a log nothing is transferred.  Of the files of a model those are listed too that
+the store has already.
 """
 
 import getpass
@@ -22,6 +21,7 @@ def fetch(plan, host):
         log = own.setting("log")
     if not log:
         return (yield)
+    append(log, [])  # fails before anything moves if it can't be written
     started, failed, done = time.monotonic(), None, None
     try:
         done = yield
@@ -29,7 +29,8 @@ def fetch(plan, host):
         failed = type(error).__name__
         raise
     finally:
-        own_way = done is True or failed is not None
+        by = None if failed else host.plugin if done else "core"
+        seconds = round(time.monotonic() - started, 3)
         append(
             log,
             [
@@ -42,8 +43,8 @@ def fetch(plan, host):
                     "url": without_secrets(file.url),
                     "size": file.size,
                     "sha256": file.sha256,
-                    "by": host.plugin if own_way else "core",
-                    "seconds": round(time.monotonic() - started, 3) if own_way else None,
+                    "by": by,
+                    "seconds": seconds,
                     "failed": failed,
                 }
                 for file in plan.files

@@ -29,6 +29,10 @@ SETTINGS = Settings(retries=1)
 REF = parse_ref("zoo:tiny@1")
 
 
+def untouched() -> None:
+    raise AssertionError("the core was to transfer")
+
+
 def failing(site: Site, body: str, settings: Settings = SETTINGS) -> TorchinfError:
     """The error of a plugin whose ``resolve`` has this body."""
     site.source("zoo", resolve=body)
@@ -124,7 +128,7 @@ def test_a_full_disk_while_a_plugin_writes_is_not_its_fault(site: Site, tmp_path
         "zoo", extra="@hookimpl\ndef fetch(into): raise OSError(28, 'No space', str(into))\n"
     )
     with pytest.raises(DiskSpaceError, match=str(tmp_path)):
-        site.plugins().fetch(Plan(REF, "m", ()), tmp_path, SETTINGS)
+        site.plugins().fetch(Plan(REF, "m", ()), tmp_path, SETTINGS, untouched)
 
 
 def test_a_failing_wrapper_is_blamed_itself(site: Site) -> None:
@@ -163,7 +167,7 @@ def test_each_routed_hook_is_named_when_it_raises(
     plugins = site.plugins()
     calls = {
         "resolve": lambda: plugins.resolve(REF, {}, SETTINGS),
-        "fetch": lambda: plugins.fetch(Plan(REF, "m", ()), tmp_path, SETTINGS),
+        "fetch": lambda: plugins.fetch(Plan(REF, "m", ()), tmp_path, SETTINGS, untouched),
         "search": lambda: plugins.search("zoo", "p", 3, SETTINGS),
     }
     for name, call in calls.items():
@@ -255,7 +259,7 @@ def test_a_result_of_a_wrong_type_breaks_the_contract(site: Site, case: str) -> 
 def test_fetch_must_say_true_or_false(site: Site, tmp_path: Path, answer: str) -> None:
     site.source("zoo", extra=f"@hookimpl\ndef fetch(): return {answer}\n")
     with pytest.raises(PluginContractError, match="instead of True or False"):
-        site.plugins().fetch(Plan(REF, "m", ()), tmp_path, SETTINGS)
+        site.plugins().fetch(Plan(REF, "m", ()), tmp_path, SETTINGS, untouched)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -157,44 +156,7 @@ def test_an_old_style_wrapper_works_too(site: Site) -> None:
     assert site.plugins().resolve(parse_ref("zoo:x"), {}, SETTINGS).name == "forced"
 
 
-def test_a_wrapper_can_serve_a_fetch_that_the_owner_does_not_implement(
-    site: Site, tmp_path: Path
-) -> None:
-    site.source("zoo")
-    plan = plan_for("zoo:x")
-    assert site.plugins().fetch(plan, tmp_path, SETTINGS) is False
-    site.install(
-        "lan",
-        "@hookimpl(wrapper=True)\ndef fetch(plan, into):\n"
-        "    done = yield\n"
-        "    (into / 'm').write_text(repr(done))\n"
-        "    return True\n",
-    )
-    assert site.plugins().fetch(plan, tmp_path, SETTINGS) is True
-    assert (tmp_path / "m").read_text() == "None"
-
-
-# FETCH AND SEARCH
-
-
-@pytest.mark.parametrize("answer", [True, False])
-def test_fetch_says_whether_it_wrote_the_files(site: Site, tmp_path: Path, answer: bool) -> None:
-    site.source(
-        "zoo",
-        extra="@hookimpl\ndef fetch(plan, into, host):\n"
-        f"    host.note('slow'); (into / plan.name).write_text('w'); return {answer}\n",
-    )
-    assert site.plugins().fetch(plan_for("zoo:x"), tmp_path, SETTINGS) is answer
-    assert (tmp_path / "m").read_text() == "w"
-
-
-def test_notes_outside_of_resolve_are_logged(
-    site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    site.source("zoo", extra="@hookimpl\ndef fetch(host): host.note('slow'); return True\n")
-    with caplog.at_level("INFO", "torchinf.plugin.zoo"):
-        site.plugins().fetch(plan_for("zoo:x"), tmp_path, SETTINGS)
-    assert [record.getMessage() for record in caplog.records] == ["slow"]
+# SEARCH
 
 
 def searchable(site: Site, body: str) -> None:

@@ -18,7 +18,7 @@ def lines(log):
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def test_a_file_that_the_core_transfers_is_logged_before_without_secrets(
+def test_a_file_that_the_core_transfers_is_logged_and_timed_without_secrets(
     torchinf, hub, weights, log
 ):
     pytest.importorskip("torchinf_url")
@@ -28,6 +28,7 @@ def test_a_file_that_the_core_transfers_is_logged_before_without_secrets(
     [line] = lines(log)
     assert line.pop("time").endswith("+00:00")
     assert line.pop("revision") is not None
+    assert line.pop("seconds") >= 0
     assert line == {
         "who": getpass.getuser(),
         "ref": plain,
@@ -36,7 +37,6 @@ def test_a_file_that_the_core_transfers_is_logged_before_without_secrets(
         "size": len(weights),
         "sha256": None,
         "by": "core",
-        "seconds": None,
         "failed": None,
     }
     assert log.stat().st_mode & 0o777 == 0o600
@@ -55,6 +55,16 @@ def test_a_source_with_its_own_transport_is_timed(torchinf, log):
     assert line["seconds"] >= 0
 
 
+def test_a_transfer_of_the_core_that_fails_is_logged(torchinf, hub, weights, log):
+    pytest.importorskip("torchinf_url")
+    url = hub.add("/tiny.safetensors", weights)
+    wrong = "0" * 64
+    torchinf("download", url, "--sha256", wrong, status=5)
+    [line] = lines(log)
+    assert (line["failed"], line["by"], line["sha256"]) == ("IntegrityError", None, wrong)
+    assert line["seconds"] >= 0
+
+
 def test_a_failure_is_logged_and_stays_what_it_was(torchinf, log):
     assert "the tape is torn" in torchinf("download", "tape:torn", status=4)
     [line] = lines(log)
@@ -62,7 +72,7 @@ def test_a_failure_is_logged_and_stays_what_it_was(torchinf, log):
 
 
 @pytest.mark.parametrize("name", ["tape:tiny", "URL"])
-def test_nothing_is_kept_that_can_not_be_logged(torchinf, hub, weights, tmp_path, name):
+def test_nothing_is_fetched_that_can_not_be_logged(torchinf, hub, weights, tmp_path, name):
     url = hub.add("/tiny.safetensors", weights)
     if name == "URL":
         pytest.importorskip("torchinf_url")
@@ -70,6 +80,7 @@ def test_nothing_is_kept_that_can_not_be_logged(torchinf, hub, weights, tmp_path
     said = torchinf("download", ref, status=9, TORCHINF_AUDIT_LOG=str(tmp_path))
     assert "the plugin 'audit' failed in fetch" in said
     assert json.loads(torchinf("list", "--json"))["models"] == []
+    assert hub.bytes_sent("/tiny.safetensors") < len(weights)
 
 
 def test_without_the_setting_nothing_is_written(torchinf, log, monkeypatch):

@@ -200,35 +200,30 @@ def _obtain(
             f"{redact(str(plan.ref))} is not in the store, and offline mode forbids fetching it",
             hint="run without --offline (and without TORCHINF_OFFLINE)",
         )
-    written = _fetched_by_plugin(plan, store, plugins, settings)
-    if written is not None:
-        return written
-    if tokens := plugins.tokens(plan, settings):
-        settings = replace(settings, tokens={**settings.tokens, **tokens})
-    sizes = [file.size for file in needed]
-    on_event(Event("started", total=None if None in sizes else sum(size or 0 for size in sizes)))
-    results = transfer.fetch(needed, store, settings, on_event)
-    return have + [
-        _Have(
-            file, got.sha256, got.size, got.validator or file.validator, got.verified, fetched=True
+    brought: list[_Have] = []
+
+    def transfer_urls() -> None:
+        own = settings
+        if tokens := plugins.tokens(plan, settings):
+            own = replace(settings, tokens={**settings.tokens, **tokens})
+        sizes = [file.size for file in needed]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        on_event(Event("started", total=total))
+        results = transfer.fetch(needed, store, own, on_event)
+        brought.extend(
+            _Have(f, got.sha256, got.size, got.validator or f.validator, got.verified, fetched=True)
+            for f, got in zip(needed, results, strict=True)
         )
-        for file, got in zip(needed, results, strict=True)
-    ]
 
-
-def _fetched_by_plugin(
-    plan: Plan, store: Store, plugins: Plugins, settings: Settings
-) -> list[_Have] | None:
-    """What the source's own ``fetch`` wrote, as blobs; None when the core is to transfer."""
     with store.staging() as into:
-        if not plugins.fetch(plan, into, settings):
-            return None
+        if not plugins.fetch(plan, into, settings, transfer_urls):
+            return have + brought
         planned = {file.path: file for file in plan.files}
         with plugins.answerable(plan.ref.scheme, "fetch"):
             _check_written(into, plan, planned.keys())
-        have = [_hashed(into / path, file) for path, file in planned.items()]
-        store.add_blobs([(into / item.file.path, item.sha256) for item in have])
-        return have
+        written = [_hashed(into / path, file) for path, file in planned.items()]
+        store.add_blobs([(into / item.file.path, item.sha256) for item in written])
+        return written
 
 
 def _check_written(root: Path, plan: Plan, planned: AbstractSet[str]) -> None:

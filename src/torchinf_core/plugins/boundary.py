@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from threading import current_thread, main_thread
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from torchinf_core.errors import (
     PluginContractError,
@@ -81,9 +81,12 @@ def _data_kept_clean() -> AbstractContextManager[object]:
     Only in the main thread, where commands run: streams belong to the whole process,
     and two threads that put them back would end with the wrong one.
     """
-    if current_thread() is main_thread():
-        return redirect_stdout(sys.stderr)
-    return nullcontext()
+    return printing_to(sys.stderr)
+
+
+def printing_to(stream: TextIO) -> AbstractContextManager[object]:
+    """Sends what is printed there, in the main thread."""
+    return redirect_stdout(stream) if current_thread() is main_thread() else nullcontext()
 
 
 @contextmanager

@@ -25,11 +25,11 @@ from torchinf_core.errors import (
 from torchinf_core.host import Host
 from torchinf_core.plugins.boundary import answerable, guarded
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
+from torchinf_core.plugins.fetching import fetch
 from torchinf_core.plugins.loading import PluginState, limited, sort_out
 from torchinf_core.plugins.mounting import mount
 from torchinf_core.plugins.results import (
     check_architecture,
-    check_fetched,
     check_hits,
     check_plan,
     check_token,
@@ -138,18 +138,15 @@ class Plugins:
         table = self._loaded()
         return answerable(table.owner(scheme).entry, table.wrapping(hook))
 
-    def fetch(self, plan: Plan, into: Path, settings: Settings) -> bool:
-        """True when a plugin wrote the plan's files below ``into``; raises as :meth:`resolve`."""
-        owner = self._loaded().owner(plan.ref.scheme)
-        implemented = any(i.hook == "fetch" and not i.wrapper for i in owner.implementations)
+    def fetch(
+        self, plan: Plan, into: Path, settings: Settings, transfer: Callable[[], None]
+    ) -> bool:
+        """True when a plugin wrote the plan's files below ``into``, False when ``transfer`` did.
 
-        def check(result: object, host: Host) -> bool:
-            _log_notes(host)
-            return False if result is None and not implemented else check_fetched(result)
-
-        arguments = {"plan": plan, "into": into}
-        where = (plan.ref.scheme, str(plan.ref))
-        return self._call("fetch", where, arguments, settings, check)
+        ``transfer`` is called inside all wrappers where the owner leaves the work to the core;
+        what it raises passes as it is.  Raises else as :meth:`resolve`.
+        """
+        return fetch(self._loaded(), plan, into, settings, transfer)
 
     def tokens(self, plan: Plan, settings: Settings) -> dict[str, str]:
         """Host → bearer token of the plan's source, for the hosts its files come from.

@@ -64,6 +64,13 @@ class Table:
         others = [part for name, part in self._parts.items() if name != owner.entry.name]
         return self._manager.subset_hook_caller(hook, others)
 
+    def around(
+        self, hook: str, innermost: Callable[..., Any], arguments: Mapping[str, object]
+    ) -> Any:
+        """Call a function in the place of a hook, with the wrappers of all plugins around it."""
+        caller = self._manager.subset_hook_caller(hook, self._parts.values())
+        return caller.call_extra([innermost], dict(arguments))
+
     def wrapping(self, hook: str) -> list[str]:
         """Names of the plugins that wrap a hook."""
         return [
