@@ -206,7 +206,7 @@ def minimums(session: nox.Session) -> None:
     session.run("pytest", "-W", "ignore::DeprecationWarning", *OF_THE_TREE, "tests", *chosen)
 
 
-@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+@nox.session(python=["3.11", "3.12"])
 def pythons(session: nox.Session) -> None:
     """The suite of the core and of the plugins without a framework, on each Python that is here."""
     chosen = [*SOURCES, "plugins/torchinf_serve"]

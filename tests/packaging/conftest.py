@@ -28,9 +28,10 @@ def script(name: str) -> ModuleType:
 
 
 def tracked() -> list[str]:
-    """Files that git knows and that are still there, as paths in the repository."""
+    """Files that git knows or would add, as paths in the repository."""
+    words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z"], check=True, capture_output=True, text=True
+        ["git", "-C", ROOT, *words], check=True, capture_output=True, text=True
     ).stdout
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 

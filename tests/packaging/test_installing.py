@@ -6,17 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from torchinf_core import __version__
 from torchinf_core.testing import Hub
 from torchinf_core.testing.huggingface import HuggingFace
 
-ROOT = Path(__file__).parents[2]
-PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
 HEAVY = {"torch", "torchvision", "transformers", "numpy", "pydantic", "onnxruntime"}
 
 
@@ -30,21 +26,6 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def test_versions_and_ranges_are_held_together() -> None:
-    major, minor, _ = (int(part) for part in __version__.split("."))
-    window = f">={major}.{minor},<{major}.{minor + 1}"
-    root, *plugins = [
-        tomllib.loads((path / "pyproject.toml").read_text())["project"] for path in PROJECTS
-    ]
-    extras = root["optional-dependencies"]
-    for plugin in plugins:
-        extra = plugin["name"].removeprefix("torchinf-")
-        assert plugin["version"] == __version__
-        assert f"torchinf{window}" in plugin["dependencies"]
-        assert f"{plugin['name']}{window}" in extras[extra]
-        assert extra in extras["all"][0]
 
 
 @pytest.fixture(scope="module")
