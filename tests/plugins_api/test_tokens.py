@@ -28,6 +28,16 @@ def test_each_host_is_asked_for_once_and_only_the_own_one_has_a_token(site) -> N
     assert tokens == {"zoo.example": "s3cret"}
 
 
+def test_a_source_is_told_which_files_the_token_is_for(site) -> None:
+    site.source(
+        "zoo",
+        extra="@hookimpl\ndef token(plan, hostname, host):\n"
+        "    return f'{plan.ref.locator}-{plan.files[0].path}-{host.plugin}'\n",
+    )
+    tokens = site.plugins().tokens(plan("https://zoo.example/a"), load_settings({}))
+    assert tokens == {"zoo.example": "x-0.bin-zoo"}
+
+
 def test_the_token_of_the_user_wins(site) -> None:
     site.source("zoo", extra=TOKEN)
     from dataclasses import replace

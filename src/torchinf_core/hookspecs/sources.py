@@ -102,6 +102,10 @@ class SourceHooks:
         it.  Most sources do not implement it, and the core then transfers the
         plan's URLs itself.
 
+        A wrapper runs around the whole transfer, also the core's: its ``yield`` gives
+        True where the owner wrote the files and False where the core transferred them,
+        or raises what went wrong.  It returns what it got.
+
         The core hashes, checks and publishes what was written afterwards.
 
         * Exactly the plan's files are written, as regular files, with the sizes and
@@ -126,7 +130,7 @@ class SourceHooks:
         raise NotImplementedError
 
     @hookspec(firstresult=True)
-    def token(self, hostname: str, host: Host) -> str | None:
+    def token(self, hostname: str, plan: Plan, host: Host) -> str | None:
         """Give the bearer token for requests to exactly this host, if the source has one.
 
         Goes to the plugin that owns the scheme of a plan, for each host its files
@@ -143,7 +147,8 @@ class SourceHooks:
 
         Args:
             hostname: lower case, without a port.
-            host: the user's settings.
+            plan: whose files are about to be transferred.
+            host: HTTP client, secrets and notes; see :class:`Host`.
 
         Example::
 

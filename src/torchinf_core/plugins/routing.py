@@ -163,7 +163,8 @@ class Plugins:
         for host in sorted({urlsplit(url).hostname or "" for url in urls} - {""}):
             if not host_token(settings, host):
                 where = (plan.ref.scheme, f"a token for {host}")
-                token = self._call("token", where, {"hostname": host}, settings, _check_token)
+                arguments = {"hostname": host, "plan": plan}
+                token = self._call("token", where, arguments, settings, _check_token)
                 if token:
                     found[host] = token
         return found
