@@ -6,7 +6,6 @@ A model is an artifact as ORAS pushes it: each layer with a title is a file of t
 
 import hashlib
 import re
-import threading
 from urllib.parse import urlsplit
 
 from torchinf_core import (
@@ -32,7 +31,6 @@ ACCEPT = (
     " application/vnd.docker.distribution.manifest.list.v2+json"
 )
 TITLE, FOLDER = "org.opencontainers.image.title", "io.deis.oras.content.unpack"
-_found = threading.local()  # a token is for one repository, and other threads may want others
 
 
 @hookimpl
@@ -42,13 +40,8 @@ def sources():
 
 @hookimpl
 def resolve(ref, host):
-    where = re.fullmatch(LOCATOR, ref.locator, re.ASCII)
-    wanted = ref.revision or (where and where[3]) or "latest"
-    if where is None or not re.fullmatch(REFERENCE, wanted, re.ASCII):
-        raise RefError(f"{ref} names no artifact", hint="oci:HOST/REPO:TAG or …@sha256:DIGEST")
-    registry = where[1] if "://" in where[1] else f"https://{where[1]}"
-    repository = f"{registry}/v2/{where[2]}"
-    answer = ask(host, f"{repository}/manifests/{wanted}", f"repository:{where[2]}:pull")
+    registry, name, wanted = place(ref)
+    answer, _ = ask(host, registry, name, wanted)
     if answer.status_code == 404:
         raise ModelNotFoundError(f"the registry has no {ref}", hint="check repository and tag")
     digest = "sha256:" + hashlib.sha256(answer.raise_for_status().content).hexdigest()
@@ -56,12 +49,11 @@ def resolve(ref, host):
         raise IntegrityError(f"the registry answered {ref} with the manifest {digest}")
     try:
         manifest = answer.json()
-        choices = [
-            f"oci:{where[1]}/{where[2]}@{m['digest']}" for m in manifest.get("manifests", ())
-        ]
+        here = f"oci:{registry.removeprefix('https://')}/{name}"
+        choices = [f"{here}@{found['digest']}" for found in manifest.get("manifests", ())]
         layers = manifest.get("layers") or manifest.get("blobs") or ()
         titled = [layer for layer in layers if TITLE in (layer.get("annotations") or {})]
-        files = tuple(remote_file(layer, f"{repository}/blobs/") for layer in titled)
+        files = tuple(remote_file(layer, f"{registry}/v2/{name}/blobs/") for layer in titled)
     except (ValueError, LookupError, TypeError, AttributeError):
         raise SourceError(f"the manifest of {ref} is not one of an OCI artifact") from None
     if choices:
@@ -71,7 +63,16 @@ def resolve(ref, host):
         raise ModelNotFoundError(f"{ref} holds no files: none of its layers has a title")
     if len(titled) < len(layers):
         host.note(f"{len(layers) - len(titled)} layers without a title were left out")
-    return Plan(ref, where[2].rpartition("/")[2], files, revision=digest)
+    return Plan(ref, name.rpartition("/")[2], files, revision=digest)
+
+
+def place(ref):
+    """Registry, repository, and tag or digest that a reference names."""
+    where = re.fullmatch(LOCATOR, ref.locator, re.ASCII)
+    wanted = ref.revision or (where and where[3]) or "latest"
+    if where is None or not re.fullmatch(REFERENCE, wanted, re.ASCII):
+        raise RefError(f"{ref} names no artifact", hint="oci:HOST/REPO:TAG or …@sha256:DIGEST")
+    return where[1] if "://" in where[1] else f"https://{where[1]}", where[2], wanted
 
 
 def remote_file(layer, blobs):
@@ -84,14 +85,14 @@ def remote_file(layer, blobs):
     return RemoteFile(title, blobs + digest, layer["size"], sha256)
 
 
-def ask(host, url, scope):
-    """Ask for a manifest; where the registry wants that, with a token from its realm."""
-    _found.tokens = {}
+def ask(host, registry, name, wanted):
+    """The answer for a manifest, and the token that the registry's realm gave for it, or None."""
+    url = f"{registry}/v2/{name}/manifests/{wanted}"
     answer = host.http.get(url, headers={"accept": ACCEPT})
     challenge = answer.headers.get("www-authenticate", "")
     if answer.status_code != 401 or not challenge.lower().startswith("bearer "):
-        return answer
-    words = {"scope": scope, **dict(re.findall(r'(\w+)="([^"]*)"', challenge))}
+        return answer, None
+    words = {"scope": f"repository:{name}:pull"} | dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = urlsplit(words.pop("realm", ""))
     if realm.scheme not in ("https", urlsplit(url).scheme):
         raise AccessDeniedError(f"{url} sends for a token to a realm that is not https")
@@ -100,14 +101,16 @@ def ask(host, url, scope):
         token = given.json().get("token") or given.json().get("access_token") or ""
     except (ValueError, AttributeError):
         raise SourceError(f"{realm.hostname} gave something that is no token") from None
-    _found.tokens = {urlsplit(url).hostname: token}
     answer = host.http.get(url, headers={"accept": ACCEPT, "authorization": f"Bearer {token}"})
     if answer.status_code in (401, 403):
         hint = f"put a login for {realm.hostname} into ~/.netrc"
         raise AccessDeniedError(f"{url}: a token of {realm.hostname} does not open it", hint=hint)
-    return answer
+    return answer, token
 
 
 @hookimpl
-def token(hostname):
-    return getattr(_found, "tokens", {}).get(hostname)
+def token(hostname, plan, host):
+    registry, name, _ = place(plan.ref)
+    if hostname != urlsplit(registry).hostname:
+        return None
+    return ask(host, registry, name, plan.revision)[1]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import threading
 
 import httpx
 import pytest
@@ -29,6 +28,13 @@ def resolve(answer, ref="oci:registry.invalid/acme/tiny:v1"):
     client = httpx.Client(transport=httpx.MockTransport(reply))
     with Host(Settings(), "oci", client) as host:
         return torchinf_oci.resolve(parse_ref(ref), host)
+
+
+def token(answer, plan, hostname):
+    """The token for the files of a plan, from what a function answers."""
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    with Host(Settings(), "oci", client) as host:
+        return torchinf_oci.token(hostname, plan, host)
 
 
 def test_an_artifact_manifest_has_blobs():
@@ -124,20 +130,15 @@ def private(request):
     return httpx.Response(200, json={"layers": [LAYER]})
 
 
-def test_a_token_is_for_its_registry_and_its_thread_alone():
-    resolve(private)
-    elsewhere = []
-    thread = threading.Thread(target=lambda: elsewhere.append(token("registry.invalid")))
-    thread.start()
-    thread.join()
-    assert token("registry.invalid") == "for repository:acme/tiny:pull"
-    assert [token("cdn.invalid"), *elsewhere] == [None, None]
-    resolve({"layers": [LAYER]})
-    assert token("registry.invalid") is None
+def test_a_token_is_for_its_registry_and_its_repository_alone():
+    plan = resolve(private)
+    assert token(private, plan, "registry.invalid") == "for repository:acme/tiny:pull"
+    assert token(lambda _: pytest.fail("it asked"), plan, "cdn.invalid") is None
 
 
-def token(hostname):
-    return torchinf_oci.token(hostname)
+def test_a_registry_that_wants_no_token_gets_none():
+    plan = resolve({"layers": [LAYER]})
+    assert token(lambda _: httpx.Response(200), plan, "registry.invalid") is None
 
 
 def test_a_token_that_does_not_open_the_repository_says_where_to_log_in():
