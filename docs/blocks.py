@@ -137,7 +137,8 @@ class Reader:
             return self._serve(code)
         else:
             kept = f"set -ea; . {self._state}\n"
-            words = ["bash", "-c", f"{kept}{code}\n{{ export -p; declare -f; }} > {self._state}"]
+            keep = f"{{ export -p; declare -f; echo cd \\'$PWD\\'; }} > {self._state}"
+            words = ["bash", "-c", f"{kept}{code}\n{keep}"]
         done = subprocess.run(  # noqa: S603 - the blocks of the pages
             words,
             cwd=self.place,

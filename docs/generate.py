@@ -13,10 +13,17 @@ from pathlib import Path
 from textwrap import dedent
 
 from torchinf_core import hookspecs, runtimes, types
+from torchinf_core.conformance import (
+    Conformance,
+    RuntimeConformance,
+    SourceConformance,
+    sentences,
+)
 from torchinf_core.host import Host
 from torchinf_core.predictor import Predictor
 
 HERE = Path(__file__).parent
+KITS = (Conformance, SourceConformance, RuntimeConformance)
 
 
 def hooks_page() -> str:
@@ -40,6 +47,8 @@ def hooks_page() -> str:
             "# Hooks",
             "<!-- made by docs/generate.py from the docstrings; change those -->",
             markdown(hookspecs.__doc__ or ""),
+            "## Every plugin",
+            markdown(inspect.getdoc(hookspecs.Hooks) or "").partition("\n\n")[2],
             *hooks,
             "## Host",
             markdown(Host.__doc__ or ""),
@@ -53,6 +62,24 @@ def hooks_page() -> str:
             "",
         ]
     )
+
+
+def checks_page() -> str:
+    """docs/plugins/checks.md: the checks of the kit, by hook."""
+    parts = ["# Checks", "<!-- made by docs/generate.py from the docstrings; change those -->"]
+    parts.append(
+        "What the [conformance kit](testing.md) proves, sentence by sentence, and how to mend a "
+        "plugin that breaks one. A check is the method `test_<name>` of a kit."
+    )
+    hook = None
+    for sentence in sentences().values():
+        if sentence.hook != hook:
+            hook = sentence.hook
+            parts.append(f"## {hook or 'Every plugin'}")
+        kit = next(kit for kit in KITS if hasattr(kit, f"test_{sentence.check}"))
+        mend = " ".join(markdown(getattr(kit, f"test_{sentence.check}").__doc__).split())
+        parts.append(f"### {sentence.check}\n\n{sentence.text}\n\n*To mend it:* {mend}")
+    return "\n\n".join([*parts, ""])
 
 
 def _members(word: str, kind: type, *, brief: bool = False) -> str:
@@ -69,6 +96,7 @@ def markdown(docstring: str) -> str:
     text = inspect.cleandoc(docstring)
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
     text = text.replace("``", "`")
+    text = re.sub(r"\s+\[(\w+)\](?=\n|\Z)", r" ([`\1`](checks.md#\1))", text)
     lines: list[str] = []
     section = ""
     for line in text.splitlines():
@@ -136,6 +164,7 @@ def decisions_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "plugins/hooks.md": hooks_page,
+    "plugins/checks.md": checks_page,
     "decisions/index.md": decisions_page,
 }
 """Page below this folder → what makes it."""
