@@ -1,4 +1,4 @@
-"""``fetch``, with the core's own transfer in the place of an owner that has none.
+"""``fetch``, with the core's own transfer in the place of an owner that has none; its tokens.
 
 The transfer is innermost, so that a wrapper runs around all of it for every source: it sees
 when it ended, and how.  What the transfer raises is the core's and never a plugin's fault.
@@ -15,10 +15,11 @@ from pathlib import Path
 from torchinf_core.errors import PluginContractError
 from torchinf_core.host import Host
 from torchinf_core.plugins.boundary import code_id, guarded, one_line, printing_to
+from torchinf_core.plugins.calling import call_owner
 from torchinf_core.plugins.implementations import Implementation
-from torchinf_core.plugins.results import check_fetched
+from torchinf_core.plugins.results import check_fetched, check_token
 from torchinf_core.plugins.table import Table
-from torchinf_core.settings import Settings
+from torchinf_core.settings import Settings, host_token
 from torchinf_core.types import Plan
 
 
@@ -94,3 +95,24 @@ def fetch(
             hint=" or ".join(f"TORCHINF_DISABLE={name}" for name in wrappers) + " leaves it out",
         )
     return inner.done is True
+
+
+def tokens(table: Table, plan: Plan, settings: Settings) -> dict[str, str]:
+    """Host → bearer token of the plan's source, where the settings have none for a host."""
+    owner = table.owner(plan.ref.scheme)
+    if not any(i.hook == "token" and not i.wrapper for i in owner.implementations):
+        return {}
+    from urllib.parse import urlsplit
+
+    urls = {url for file in plan.files for url in (file.url, *file.mirrors)}
+    found = {}
+    for hostname in sorted({urlsplit(url).hostname or "" for url in urls} - {""}):
+        if not host_token(settings, hostname):
+            where = (plan.ref.scheme, f"a token for {hostname}")
+            arguments = {"hostname": hostname, "plan": plan}
+            token = call_owner(
+                table, "token", where, arguments, settings, lambda result, _: check_token(result)
+            )
+            if token:
+                found[hostname] = token
+    return found

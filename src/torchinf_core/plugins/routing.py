@@ -23,20 +23,20 @@ from torchinf_core.errors import (
     UsageError,
 )
 from torchinf_core.host import Host
-from torchinf_core.plugins.boundary import answerable, guarded
+from torchinf_core.plugins.boundary import answerable
+from torchinf_core.plugins.calling import call_one, call_owner
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
-from torchinf_core.plugins.fetching import fetch
+from torchinf_core.plugins.fetching import fetch, tokens
 from torchinf_core.plugins.loading import PluginState, limited, sort_out
 from torchinf_core.plugins.mounting import mount
 from torchinf_core.plugins.results import (
     check_architecture,
     check_hits,
     check_plan,
-    check_token,
     check_trusts,
 )
 from torchinf_core.plugins.table import Table, build
-from torchinf_core.settings import Settings, host_token
+from torchinf_core.settings import Settings
 from torchinf_core.types import Json, ModelRef, Plan, Record, SearchHit, SourceInfo
 
 if TYPE_CHECKING:
@@ -153,21 +153,7 @@ class Plugins:
 
         Hosts that the settings have a token for are left out.
         """
-        owner = self._loaded().owner(plan.ref.scheme)
-        if not any(i.hook == "token" and not i.wrapper for i in owner.implementations):
-            return {}
-        urls = {url for file in plan.files for url in (file.url, *file.mirrors)}
-        found = {}
-        from urllib.parse import urlsplit
-
-        for host in sorted({urlsplit(url).hostname or "" for url in urls} - {""}):
-            if not host_token(settings, host):
-                where = (plan.ref.scheme, f"a token for {host}")
-                arguments = {"hostname": host, "plan": plan}
-                token = self._call("token", where, arguments, settings, _check_token)
-                if token:
-                    found[host] = token
-        return found
+        return tokens(self._loaded(), plan, settings)
 
     def search(self, scheme: str, pattern: str, limit: int, settings: Settings) -> list[SearchHit]:
         """At most ``limit`` models of a source that match ``pattern``.
@@ -274,20 +260,7 @@ class Plugins:
         Raises:
             TorchinfError: what the plugin raised, or PluginError.
         """
-        table = self._loaded()
-        loaded = table.loaded[name]
-        found = next(i for i in loaded.implementations if i.hook == hook and not i.wrapper)
-        with Host(settings, name) as host:
-            offered = {**arguments, "host": host}
-            wanted = {key: offered[key] for key in found.parameters}
-            return guarded(
-                lambda: check(found.function(**wanted)),
-                owner=loaded.entry,
-                hook=hook,
-                about=about,
-                settings=settings,
-                authors=table.authors,
-            )
+        return call_one(self._loaded(), name, hook, about, arguments, settings, check)
 
     # INSIDE
 
@@ -299,21 +272,7 @@ class Plugins:
         settings: Settings,
         check: Callable[[Any, Host], T],
     ) -> T:
-        scheme, about = ref
-        table = self._loaded()
-        owner = table.owner(scheme)
-        call = table.caller(hook, owner)
-        if wrappers := table.wrapping(hook):
-            about += f" (wrapped by {', '.join(wrappers)})"
-        with Host(settings, owner.entry.name) as host:
-            return guarded(
-                lambda: check(call(host=host, **arguments), host),
-                owner=owner.entry,
-                hook=hook,
-                about=about,
-                settings=settings,
-                authors=table.authors,
-            )
+        return call_owner(self._loaded(), hook, ref, arguments, settings, check)
 
     def _loaded(self) -> Table:
         with self._lock:
@@ -338,7 +297,3 @@ class Plugins:
 def _log_notes(host: Host) -> None:
     for note in host.notes:
         host.log.info("%s", note)
-
-
-def _check_token(result: object, _host: Host) -> str | None:
-    return check_token(result)
