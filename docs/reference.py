@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/reference.py from the code; change that -->"
@@ -22,6 +23,11 @@ COMMANDS_SAY = (
     "`--quiet` for scripts; `NO_COLOR` is respected. Exit codes are those of the "
     "[errors](errors.md)."
 )
+PLUGINS_SAY = (
+    "These are there with their plugin. With `--server URL` there are `jobs`, `load`, "
+    "`unload` and `health` besides; see [serving](../guide/serving.md)."
+)
+OF_PLUGINS = ("serve", "hub", "tensorrt")
 ERRORS_SAY = (
     "Whatever goes wrong for a reason is a `TorchinfError`: its message says what "
     "happened and on what, its `hint` what to do. The command line ends with the exit "
@@ -49,14 +55,27 @@ def commands_page() -> str:
         for section, commands in COMMANDS.items():
             parts.append(f"## {section}")
             for name in commands:
-                command = app.get_command(top, name)  # type: ignore[attr-defined]
-                with click.Context(
-                    command, info_name=name, parent=top, max_content_width=WIDTH
-                ) as context:
-                    text = command.get_help(context).strip()
-                text = "\n".join(line.rstrip() for line in text.splitlines())
-                parts.append(f"### torchinf {name}\n\n```text\n{text}\n```")
+                parts += _help(top, app.get_command(top, name), name)
+        parts += ["## Of plugins", PLUGINS_SAY]
+        for name in OF_PLUGINS:
+            parts += _help(top, app.get_command(top, name), name)
     return "\n\n".join([*parts, ""])
+
+
+def _help(parent: Any, command: Any, name: str) -> list[str]:
+    """The help of a command, and of those below it."""
+    import click
+
+    with click.Context(command, info_name=name, parent=parent, max_content_width=WIDTH) as context:
+        if isinstance(command, click.Group):
+            below = command.list_commands(context)
+            return [
+                part
+                for each in below
+                for part in _help(context, command.get_command(context, each), each)
+            ]
+        text = "\n".join(line.rstrip() for line in command.get_help(context).strip().splitlines())
+        return [f"### {context.command_path}\n\n```text\n{text}\n```"]
 
 
 def _without_plugins(page: str) -> str:

@@ -26,8 +26,10 @@ def reference() -> ModuleType:
 
 @pytest.mark.parametrize("name", ["commands.md", "errors.md", "settings.md", "rest.md", "store.md"])
 def test_the_reference_is_made_from_the_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if name == "rest.md":
-        pytest.importorskip("torchinf_serve")
+    for package in {"rest.md": ["serve"], "commands.md": ["serve", "hub", "tensorrt"]}.get(
+        name, []
+    ):
+        pytest.importorskip(f"torchinf_{package}")
     monkeypatch.syspath_prepend(str(DOCS))
     for variable in ("COLUMNS", "NO_COLOR", "TERM"):
         monkeypatch.setenv(variable, "")
