@@ -8,7 +8,6 @@ what it prints.  In a block without a language each line is a command.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -189,5 +188,5 @@ class Reader:
     def _as_shown(self, printed: str) -> str:
         for shown, here in self.names.items():
             printed = printed.replace(here, shown)
-        printed = printed.replace(str(self.home), "~").replace(os.environ["PATH"], "")
+        printed = printed.replace(str(self.home), "~")
         return "\n".join(line.rstrip() for line in printed.splitlines()) + "\n"
