@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -203,6 +203,7 @@ def _obtain(
     brought: list[_Have] = []
 
     def transfer_urls() -> None:
+        staging.close()  # a process that is killed while it transfers leaves no folder behind
         own = settings
         if tokens := plugins.tokens(plan, settings):
             own = replace(settings, tokens={**settings.tokens, **tokens})
@@ -215,7 +216,8 @@ def _obtain(
             for f, got in zip(needed, results, strict=True)
         )
 
-    with store.staging() as into:
+    with ExitStack() as staging:
+        into = staging.enter_context(store.staging())
         if not plugins.fetch(plan, into, settings, transfer_urls):
             return have + brought
         planned = {file.path: file for file in plan.files}
