@@ -19,6 +19,10 @@ Respond = Callable[[httpx.Request], httpx.Response]
 """Answers a request as the source's server would."""
 
 
+class RespondFailed(BaseException):
+    """The test's own ``respond`` raised what no connection does."""
+
+
 class Wire(httpx.BaseTransport):
     """Answers requests by a function, and remembers them.
 
@@ -44,10 +48,18 @@ class Wire(httpx.BaseTransport):
         if self._respond is None:
             raise httpx.ConnectError("nobody answers here", request=request)
         with not_watching():
-            answer = self._respond(request)
-            content = answer.read()
+            try:
+                answer = self._respond(request)
+                content = answer.read()
+            except httpx.TransportError:
+                raise
+            except Exception as error:
+                raise RespondFailed(
+                    f"respond of the test fails for {request.method} {url}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
         self.answers.append(answer)
-        headers = [(k, v) for k, v in answer.headers.multi_items() if k != "transfer-encoding"]
+        headers = [(k, v) for k, v in answer.headers.raw if k.lower() != b"transfer-encoding"]
         body = _Body(b"" if request.method == "HEAD" else content, lambda: self.read.add(url))
         return httpx.Response(answer.status_code, headers=headers, stream=body, request=request)
 

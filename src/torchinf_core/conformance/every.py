@@ -22,6 +22,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from torchinf_core.conformance.answering import Respond, Wire
 from torchinf_core.conformance.contract import ContractBroken, NotChecked, sentences
@@ -58,7 +59,7 @@ class Conformance:
         super().__init_subclass__()
         if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
             return
-        cls.__test__ = True
+        cls.__test__ = vars(cls).get("__test__", cls.__name__.startswith("Test"))
         for name, value in vars(cls).items():
             standard = name.startswith("test_") and hasattr(super(cls, cls), name)
             if standard and not _is_expected_to_fail(value):
@@ -74,11 +75,9 @@ class Conformance:
     def setup_method(self) -> None:
         """An empty home and none of the user's variables, until :meth:`teardown_method`."""
         self._stack = ExitStack()
-        self._stack.enter_context(unconnected())
+        self._connected = True
         self.home = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        before = dict(os.environ)
-        self._stack.callback(os.environ.update, before)
-        self._stack.callback(os.environ.clear)
+        self._stack.enter_context(patch.dict(os.environ))
         for variable in [name for name in os.environ if name.startswith(_USER)]:
             del os.environ[variable]
         os.environ.update({"HOME": str(self.home), **self.environ})
@@ -132,11 +131,13 @@ class Conformance:
     def host_settings(self, **more: Any) -> Settings:
         """Settings of a user who set what :attr:`settings` says, and ``more``."""
         settings = load_settings({}, cache_dir=str(self.home / "store"), retries=1)
-        plugins = {self.plugin_name: dict(self.settings)}
-        return replace(settings, **{"plugins": plugins, **more})
+        return replace(settings, **{"plugins": {self.plugin_name: dict(self.settings)}, **more})
 
     def hooks(self) -> dict[str, Implementation]:
-        """The plugin's hooks by name, without wrappers."""
+        """The plugin's hooks by name, without wrappers; no connection is made from now on."""
+        if self._connected:  # not earlier: a test may have to fill a server
+            self._stack.enter_context(unconnected())
+            self._connected = False
         try:
             found = implementations(self.plugin)
         except PluginContractError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torchinf_core.conformance.answering import RespondFailed
 from torchinf_core.conformance.contract import ContractBroken, NotChecked, sentences
 from torchinf_core.conformance.every import Conformance
 from torchinf_core.frozen import dataclass
@@ -49,6 +50,8 @@ def _outcome(kit: type[Conformance], method: str) -> tuple[str, str, str]:
         return "not checked", str(reason), ""
     except ContractBroken as broken:
         return "broken", broken.happened, broken.mend
+    except RespondFailed as failed:
+        return "broken", str(failed), "mend the test"
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         return "broken", f"{type(error).__name__}: {error}", "see the error"
     finally:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torchinf_core import __version__
 from torchinf_core.errors import TorchinfError
+from torchinf_core.refs import redact
 from torchinf_core.runtimes import Artifact
-from torchinf_core.types import Record, StoredFile, Trust
+from torchinf_core.types import Plan, Record, StoredFile, Trust
 from torchinf_core.verify import hash_file, sniff
 
 _NOW = "2026-01-01T00:00:00Z"
@@ -37,7 +39,6 @@ def artifact_of(
     *,
     kind: str | None = None,
     ref: str = "kit:model",
-    revision: str | None = None,
     trust: Trust = Trust.DATA,
     metadata: Mapping[str, Any] | None = None,
     **more: Any,
@@ -48,7 +49,6 @@ def artifact_of(
         folder: that holds the files and nothing else.
         kind: format of the main file; default: that of the largest one that has a format.
         ref: reference that it was got by.
-        revision: of that.
         trust: level that the content needs.
         metadata: of its record.
         more: other fields of the artifact.
@@ -62,7 +62,7 @@ def artifact_of(
         ref=ref,
         model_id=model_id,
         requested_revision=None,
-        revision=revision,
+        revision=None,
         files=files,
         generation="0" * 64,
         format=kind or (known[0].format if known else None),
@@ -80,3 +80,24 @@ def artifact_of(
         torchinf_version=__version__,
     )
     return Artifact(record, folder, **more)
+
+
+def artifact_of_plan(folder: Path, plan: Plan) -> Artifact:
+    """The artifact of a plan whose files are in a folder; a user has trusted its code."""
+    made = artifact_of(folder, kind=plan.format)
+    urls = {file.path: redact(file.url) for file in plan.files if not file.unpack}
+    record = replace(
+        made.record,
+        source=plan.ref.scheme,
+        ref=redact(str(plan.ref)),
+        model_id=redact(plan.ref.locator),
+        requested_revision=plan.ref.revision,
+        revision=plan.revision,
+        files=tuple(replace(file, url=urls.get(file.path)) for file in made.record.files),
+        trust=plan.trust,
+        trusted="by the user of the kit",
+        task=plan.task,
+        tags=plan.tags,
+        metadata=dict(plan.metadata),
+    )
+    return replace(made, record=record)

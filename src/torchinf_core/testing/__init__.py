@@ -14,7 +14,8 @@
 let it speak the protocols of those hubs.
 
 ``SourceConformance`` and ``RuntimeConformance`` are the kit that a plugin's tests
-subclass; see :mod:`torchinf_core.conformance`.
+subclass; see :mod:`torchinf_core.conformance`.  With :func:`forward` a real server on
+this machine answers for the source's.
 """
 
 from torchinf_core.conformance import (
@@ -25,6 +26,7 @@ from torchinf_core.conformance import (
 )
 from torchinf_core.testing import faults
 from torchinf_core.testing.faults import Fault
+from torchinf_core.testing.forwarding import forward
 from torchinf_core.testing.hub import Hub
 from torchinf_core.testing.messages import Reply, Request, Resource, plain, serve
 from torchinf_core.testing.server import Exchange
@@ -43,6 +45,7 @@ __all__ = [
     "RuntimeConformance",
     "SourceConformance",
     "faults",
+    "forward",
     "have_openssl",
     "plain",
     "serve",

@@ -81,19 +81,26 @@ class LoadingConformance(Trying):
         """Compare run() with the framework that the model was made with."""
         feeds, expected = self.examples()
         with self.predictor() as predictor:
-            made = self.run(predictor, feeds)
+            made = self.outcome(self.run, predictor, feeds)
+            names = {spec.name for spec in predictor.signature.inputs}
+        if isinstance(made, Exception) and names != set(feeds):
+            raise NotChecked("signatures_are_told fails")
+        self.require(isinstance(made, dict), f"run ends with {shown(made)}")
         for name, right in expected.items():
-            error = error_of(made.get(name), right)
+            self.require(name in made, f"there is no output {name!r}, but {', '.join(made)}")
+            error = error_of(made[name], right)
             self.require(error <= self.tolerance, f"the output {name!r} is off by {error:.2g}")
 
     def test_batches_are_their_items(self) -> None:
         """Compute each item of a batch for itself."""
         feeds, _ = self.examples()
         with self.predictor() as predictor:
-            whole = self.run(predictor, feeds)
+            whole = self.predicted(predictor, feeds)
             for number in range(len(next(iter(feeds.values())))):
                 part = slice(number, number + 1)
-                one = self.run(predictor, {name: array[part] for name, array in feeds.items()})
+                item = {name: array[part] for name, array in feeds.items()}
+                one = self.outcome(self.run, predictor, item)
+                self.require(isinstance(one, dict), f"run for one item ends with {shown(one)}")
                 for name, array in whole.items():
                     error = error_of(one.get(name), array[part])
                     wrong = f"item {number} of the output {name!r} is off by {error:.2g}"
@@ -104,13 +111,15 @@ class LoadingConformance(Trying):
         feeds, _ = self.examples()
         other = {name: array[::-1].copy() for name, array in feeds.items()}
         with self.predictor() as predictor:
-            wanted = [self.run(predictor, feeds), self.run(predictor, other)]
+            wanted = [self.predicted(predictor, feeds), self.predicted(predictor, other)]
             wrong: list[float] = []
 
             def predict(index: int) -> None:
                 given = (feeds, other)[index]
                 for _ in range(20):
-                    made = self.run(predictor, given)
+                    made = self.outcome(self.run, predictor, given)
+                    if isinstance(made, Exception):
+                        made = {}
                     wrong.extend(
                         error
                         for name, right in wanted[index].items()

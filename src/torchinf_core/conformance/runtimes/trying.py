@@ -99,6 +99,13 @@ class Trying(Conformance):
         made = predictor.run(dict(feeds))
         return {name: _array(value) for name, value in made.items()}
 
+    def predicted(self, predictor: Predictor, feeds: Arrays) -> dict[str, Any]:
+        """What :meth:`run` gives, or the check is skipped."""
+        made = self.outcome(self.run, predictor, feeds)
+        if not isinstance(made, dict):
+            raise NotChecked(f"predictions_are_right fails: {shown(made)}")
+        return made
+
     def any_artifact(self) -> Artifact:
         """The model of the test, or any where it has none."""
         try:

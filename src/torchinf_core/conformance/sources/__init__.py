@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 from torchinf_core.conformance.contract import NotChecked
 from torchinf_core.conformance.every import shown
 from torchinf_core.conformance.sources.failing import FailingConformance
-from torchinf_core.conformance.storing import artifact_of
+from torchinf_core.conformance.storing import artifact_of, artifact_of_plan
 from torchinf_core.plugins.results import check_architecture, check_hits
 from torchinf_core.refs import parse_ref
 from torchinf_core.types import ModelRef, Plan, SearchHit, Trust
+from torchinf_core.verify import archives
 
 
 class SourceConformance(FailingConformance):
@@ -22,6 +23,7 @@ class SourceConformance(FailingConformance):
 
     Attributes:
         pattern: that ``search`` finds something for.
+        missing_pattern: that it finds nothing for.
         token_hosts: hosts that the user of :attr:`settings` and :attr:`environ` has a
             token for, which ``token`` gives.
         fetch_needs: what ``fetch`` needs that a test can't stand in for, such as a
@@ -39,10 +41,29 @@ class SourceConformance(FailingConformance):
     """
 
     pattern: ClassVar[str] = ""
+    missing_pattern: ClassVar[str] = "kit-nothing-is-called-that"
     token_hosts: ClassVar[tuple[str, ...]] = ()
     fetch_needs: ClassVar[str] = ""
 
-    # FETCH
+    # FILES
+
+    def test_urls_bring_the_files(self) -> None:
+        """Serve the files in respond, with the sizes and digests of the metadata."""
+        if "fetch" in self.hooks() and self._fetched()[0] is True:
+            raise NotChecked("fetch brings them")
+        wire = self.wire(self.respond)
+        for file in self.sound_plan(wire).files:
+            content = self.outcome(self.content, file, wire)
+            self.require(isinstance(content, bytes), f"{file.url} ends with {shown(content)}")
+            self.require(
+                file.size in (None, len(content)),
+                f"{file.url} brings {len(content)} bytes, the plan says {file.size}",
+            )
+            digest = hashlib.sha256(content).hexdigest()
+            self.require(
+                file.sha256 in (None, digest) and digest.startswith(file.sha256_prefix or ""),
+                f"{file.url} has the sha256 {digest}, the plan says {file.sha256}",
+            )
 
     def test_fetch_brings_the_files(self) -> None:
         """Write each file of plan.files to into / file.path, and nothing else."""
@@ -103,11 +124,14 @@ class SourceConformance(FailingConformance):
 
     def test_search_only_asks(self) -> None:
         """Use host.http."""
-        self._only_asks(lambda: self._hits(self._pattern()), "search")
+        pattern = self._pattern()
+        self._only_asks(lambda: self.outcome(self._hits, pattern), "search")
 
     def test_hits_are_references(self) -> None:
         """Yield SearchHit("scheme:name"), as it is typed behind ``torchinf download``."""
-        hits = self._hits(self._pattern())
+        hits = self.outcome(self._hits, self._pattern())
+        if not isinstance(hits, list):
+            raise NotChecked(f"search_goes_by_the_pattern fails: {shown(hits)}")
         schemes = [scheme for info in self.infos() for scheme in info.schemes]
         for hit in hits[:5]:
             ref = self.outcome(parse_ref, hit.ref)
@@ -122,9 +146,9 @@ class SourceConformance(FailingConformance):
     def test_search_goes_by_the_pattern(self) -> None:
         """Compare names with the pattern; "*" stands for anything."""
         pattern = self._pattern()
-        self.require(self._hits(pattern), f"nothing is found for {pattern!r}")
-        others = self._hits("kit-nothing-is-called-that")
-        self.require(not others, f"{len(others)} hits for a pattern that nothing matches")
+        self.require(self._found(pattern), f"nothing is found for {pattern!r}")
+        hits = len(self._found(self.missing_pattern))
+        self.require(not hits, f"{hits} hits for {self.missing_pattern!r}, which nothing matches")
 
     # TRUST
 
@@ -144,7 +168,7 @@ class SourceConformance(FailingConformance):
 
     def test_architecture_is_cheap(self) -> None:
         """Import frameworks in the function given as build."""
-        artifact, ref = self._downloaded()
+        artifact, ref = self._downloaded(empty=bool(self.files_need))
         with self.watched() as watch:
             self._architecture(artifact, ref)
         self.require(not watch.frameworks, f"architecture imports {', '.join(watch.frameworks)}")
@@ -193,13 +217,19 @@ class SourceConformance(FailingConformance):
             raise NotChecked("pattern is not told")
         return self.pattern
 
+    def _found(self, pattern: str) -> list[SearchHit]:
+        hits = self.outcome(self._hits, pattern)
+        ended = f"searching for {pattern!r} ends with {shown(hits)}"
+        self.require(isinstance(hits, list), ended)
+        return list(hits)
+
     def _hits(self, pattern: str) -> list[SearchHit]:
         with self.host(self.wire(self.respond)) as host:
             scheme = self.infos()[0].schemes[0]
             found = self.call("search", host, scheme=scheme, pattern=pattern, limit=20)
             return check_hits(islice(found, 20), 20)
 
-    def _downloaded(self) -> tuple[Any, ModelRef]:
+    def _downloaded(self, *, empty: bool = False) -> tuple[Any, ModelRef]:
         """The files of the good reference in a folder, and the reference."""
         self.hook("architecture")
         wire, folder = self.wire(self.respond), self.folder()
@@ -207,19 +237,16 @@ class SourceConformance(FailingConformance):
         for file in plan.files:
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = self.outcome(self.content, file, wire)
+            content = b"" if empty else self.outcome(self.content, file, wire)
             if not isinstance(content, bytes):
                 raise NotChecked(f"nothing brings {file.path}: {shown(content)}")
             path.write_bytes(content)
-        found = artifact_of(
-            folder,
-            kind=plan.format,
-            ref=str(plan.ref),
-            revision=plan.revision,
-            trust=plan.trust,
-            metadata=plan.metadata,
-        )
-        return found, plan.ref
+            if file.unpack and not empty:
+                packed = path.rename(self.folder() / path.name)
+                archives.unpack(
+                    packed, path.parent, strip=file.strip, max_bytes=1 << 30, max_entries=10_000
+                )
+        return artifact_of_plan(folder, plan), plan.ref
 
     def _architecture(self, artifact: Any, ref: ModelRef) -> Any:
         with self.host(self.wire(self.respond)) as host:
