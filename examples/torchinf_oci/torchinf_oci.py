@@ -54,7 +54,7 @@ def resolve(ref, host):
         layers = manifest.get("layers") or manifest.get("blobs") or ()
         titled = [layer for layer in layers if TITLE in (layer.get("annotations") or {})]
         files = tuple(remote_file(layer, f"{registry}/v2/{name}/blobs/") for layer in titled)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise SourceError(f"the manifest of {ref} is not one of an OCI artifact") from None
     if choices:
         hint = f"take one: {', '.join(choices[:8])}"
