@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tests.conformance.menagerie import FETCH, RUNTIME, SOURCE
 
 FETCHING = SOURCE + FETCH
+LEAVING = FETCHING.replace('plan.ref.locator == "hare"', "plan.files")
 TRY = "    try:\n        beasts = index.json()"
 FILE = "file = RemoteFile(path, url, size=size, sha256=sha256)"
 PLAN = 'return Plan(ref, "cat", (file,), revision=tag, format="safetensors")'
@@ -118,6 +119,7 @@ MUTANTS = [
     Mutant("published_facts_are_told", SOURCE, "size=size, sha256=sha256", "sha256=sha256"),
     Mutant("urls_bring_the_files", SOURCE, "/files/{sha256}", "/files/{sha256[1:]}"),
     Mutant("urls_bring_the_files", SOURCE, "size=size", "size=size + 1"),
+    Mutant("urls_bring_the_files", LEAVING, "/files/{sha256}", "/files/{sha256[1:]}"),
     Mutant(
         "missing_is_not_found",
         SOURCE,
@@ -193,6 +195,7 @@ MUTANTS = [
         'SearchHit(f"menagerie:{name}s")',
     ),
     Mutant("search_goes_by_the_pattern", SOURCE, 'pattern.strip("*") in name', "True"),
+    Mutant("search_goes_by_the_pattern", SOURCE, 'pattern.strip("*") in name', "patern in name"),
     Mutant("search_goes_by_the_pattern", SOURCE, 'pattern.strip("*") in name', "pattern in name"),
     # trust
     Mutant(
@@ -278,10 +281,23 @@ MUTANTS = [
     Mutant("signatures_are_told", RUNTIME, 'TensorSpec("x"', 'TensorSpec("input"'),
     Mutant("predictions_are_right", RUNTIME, "x * self.slope", "x * self.slope + 1"),
     Mutant(
+        "predictions_are_right",
+        RUNTIME,
+        'return {"y": x * self.slope}',
+        'raise ValueError("I do not like this")',
+    ),
+    Mutant("predictions_are_right", RUNTIME, '{"y": x', '{"z": x'),
+    Mutant(
         "batches_are_their_items",
         RUNTIME,
         "x * self.slope}",
         "x * self.slope * (1.0 if len(x) == 3 else 2.0)}",
+    ),
+    Mutant(
+        "batches_are_their_items",
+        RUNTIME,
+        f'{BODY}"x"]\n',
+        f'{BODY}"x"]\n        if len(x) == 1:\n            raise ValueError("one is too few")\n',
     ),
     Mutant(
         "threads_do_not_mix",

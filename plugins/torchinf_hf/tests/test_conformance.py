@@ -22,7 +22,6 @@ TOKEN = "hf_of_the_kit"
 
 @cache
 def files() -> Mapping[str, bytes]:
-    pytest.importorskip("transformers")
     with TemporaryDirectory() as folder:
         return making.make(Path(folder), making.bert, "ForSequenceClassification", num_labels=2)
 
@@ -36,6 +35,7 @@ class TestHuggingFace(SourceConformance):
     environ: ClassVar[Mapping[str, str]] = {"HF_TOKEN": TOKEN}
 
     def setup_method(self) -> None:
+        pytest.importorskip("transformers")
         super().setup_method()
         self.hub = HuggingFace(self.keep(Hub()))
         self.hub.add_token(TOKEN)

@@ -38,8 +38,8 @@ class TestGitHub(SourceConformance):
     pattern, missing_pattern = "ada/nets train*", "ada/nets circle"
 
     def setup_method(self) -> None:
-        super().setup_method()
         torch = pytest.importorskip("torch")
+        super().setup_method()
         packed = io.BytesIO()
         torch.save(torch.nn.Linear(3, 1).state_dict(), packed)
         self.weights = packed.getvalue()

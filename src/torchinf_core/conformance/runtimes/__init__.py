@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from torchinf_core.conformance.every import shown
 from torchinf_core.conformance.runtimes.bidding import BiddingConformance
@@ -38,43 +40,47 @@ class RuntimeConformance(BiddingConformance, LoadingConformance):
 
     def test_candidates_wait_to_be_built(self) -> None:
         """Do the work in the function given as build, and write below its folder."""
-        artifact = self._optimizable()
+        artifact, device = self._optimizable()
         with self.watched() as watch:
-            self._candidates(artifact)
+            self._candidates(artifact, device)
         did = watch.written or watch.processes
         self.require(not did, f"optimize touches {did} before anything is built")
 
     def test_candidates_can_be_loaded(self) -> None:
         """Find the built files in artifact.files, and artifact.derived.options in load."""
-        artifact = self._optimizable()
-        feeds, expected = self.examples()
-        for candidate in self._candidates(artifact):
+        artifact, device = self._optimizable()
+        feeds, _ = self.examples()
+        with self.predictor() as plain:
+            right = _shapes(self.predicted(plain, feeds))
+        for candidate in self._candidates(artifact, device):
             if candidate.thorough:
                 continue
-            derived = self._built(artifact, candidate)
+            derived = self._built(artifact, candidate, device)
             claim = self.claim(derived)
             self.require(claim.score > 0, f"{candidate.label}: the score is 0: {claim.reason}")
             made = self.outcome(self.load, derived, claim)
             self.require(isinstance(made, Predictor), f"{candidate.label}: {shown(made)}")
             with made:
-                outputs = self.run(made, feeds)
-            shapes = {name: array.shape for name, array in outputs.items()}
-            right = {name: array.shape for name, array in expected.items()}
+                outputs = self.outcome(self.run, made, feeds)
+            ended = f"{candidate.label}: run ends with {shown(outputs)}"
+            self.require(isinstance(outputs, dict), ended)
+            shapes = _shapes(outputs)
             self.require(shapes == right, f"{candidate.label}: outputs {shapes}, not {right}")
 
     # INSIDE
 
-    def _optimizable(self) -> Artifact:
+    def _optimizable(self) -> tuple[Artifact, str]:
         self.hook("optimize")
-        return self.claimed()[0]
+        artifact, claim = self.claimed()
+        return artifact, claim.device
 
-    def _candidates(self, artifact: Artifact) -> list[Candidate]:
+    def _candidates(self, artifact: Artifact, device: str) -> list[Candidate]:
         options = LoadOptions(settings=self.host_settings())
         with self.host(self.wire()) as host:
-            made = self.call("optimize", host, artifact=artifact, device="cpu", options=options)
+            made = self.call("optimize", host, artifact=artifact, device=device, options=options)
             return check_candidates(made)
 
-    def _built(self, artifact: Artifact, candidate: Candidate) -> Artifact:
+    def _built(self, artifact: Artifact, candidate: Candidate, device: str) -> Artifact:
         folder = artifact.directory
         if candidate.build is not None:
             folder = self.folder()
@@ -83,7 +89,7 @@ class RuntimeConformance(BiddingConformance, LoadingConformance):
             runtime=self.plugin_name,
             label=candidate.label,
             format=candidate.format,
-            device="cpu",
+            device=device,
             precision=candidate.precision,
             options=candidate.options,
             versions={},
@@ -92,3 +98,7 @@ class RuntimeConformance(BiddingConformance, LoadingConformance):
             files=stored_files(folder) if candidate.build is not None else (),
         )
         return replace(artifact, directory=folder, derived=derived, parent=artifact)
+
+
+def _shapes(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: array.shape for name, array in outputs.items()}

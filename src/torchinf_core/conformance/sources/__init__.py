@@ -40,8 +40,8 @@ class SourceConformance(FailingConformance):
                 return httpx.Response(200, json=INDEX)
     """
 
-    pattern: ClassVar[str] = ""
-    missing_pattern: ClassVar[str] = "kit-nothing-is-called-that"
+    pattern: str = ""
+    missing_pattern: str = "kit-nothing-is-called-that"
     token_hosts: ClassVar[tuple[str, ...]] = ()
     fetch_needs: ClassVar[str] = ""
 

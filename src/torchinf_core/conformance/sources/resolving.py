@@ -41,8 +41,8 @@ class ResolveConformance(Conformance):
             that only their owner has; what reads the files is not checked then.
     """
 
-    good_ref: ClassVar[str] = ""
-    missing_ref: ClassVar[str] = ""
+    good_ref: str = ""
+    missing_ref: str = ""
     options: ClassVar[Mapping[str, Any]] = {}
     publishes_digests: ClassVar[bool] = False
     publishes_sizes: ClassVar[bool] = False
