@@ -78,6 +78,25 @@ def test_a_name_that_can_not_be_is_refused_with_one_that_can(name: str) -> None:
     assert render(suggested, "source")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("torchinf-foo", "foo"), ("torchinf_foo", "foo"), ("Torchinf-Torchinf-Foo", "foo")],
+)
+def test_a_name_with_the_prefix_of_its_distribution_is_refused_with_the_one_without(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        render(name, "source")
+    assert caught.value.hint == f"torchinf new-plugin {meant}"
+
+
+@pytest.mark.parametrize("name", ["torchinf-", "torchinf-torchinf", "torchinf-1"])
+def test_a_prefix_before_no_name_is_refused_with_a_name_that_can_be(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        render(name, "source")
+    assert caught.value.hint == "torchinf new-plugin zoo"
+
+
 def test_what_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "torchinf-zoo"
     folder.mkdir()

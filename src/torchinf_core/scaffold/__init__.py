@@ -15,6 +15,7 @@ from torchinf_core.errors import UsageError, from_os_error
 
 KINDS = ("source", "runtime")
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_PREFIX = re.compile(r"-?(?:torchinf(?:-|$))+")
 
 
 def render(name: str, kind: str) -> dict[str, str]:
@@ -28,10 +29,14 @@ def render(name: str, kind: str) -> dict[str, str]:
         UsageError: the name or the kind can't be.
     """
     if not _NAME.fullmatch(name) or len(name) > 40:
-        wish = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:40].rstrip("-")
         raise UsageError(
             f"{name!r} can't be the name of a plugin: lower-case letters, digits, single dashes",
-            hint=f"torchinf new-plugin {wish or 'zoo'}",
+            hint=_like(name),
+        )
+    if _PREFIX.match(name):
+        raise UsageError(
+            f"{name!r} can't be the name of a plugin: its distribution gets the prefix by itself",
+            hint=_like(name),
         )
     if kind not in KINDS:
         raise UsageError(f"there is no kind {kind!r} of plugin", hint=f"kinds: {', '.join(KINDS)}")
@@ -74,6 +79,13 @@ def write(folder: Path, content: dict[str, str]) -> None:
         ) from None
     except OSError as error:
         raise from_os_error(error, folder) from None
+
+
+def _like(name: str) -> str:
+    """The command with a name that can be, as near to this one as may be."""
+    near = _PREFIX.sub("", re.sub(r"[^a-z0-9]+", "-", name.lower()), count=1)
+    wish = near.strip("-0123456789")[:40].rstrip("-")
+    return f"torchinf new-plugin {wish or 'zoo'}"
 
 
 def _filled(text: str, words: dict[str, str]) -> str:
