@@ -51,6 +51,19 @@ def test_a_folder_is_served_with_faults_and_a_log(tmp_path: Path) -> None:
     assert seen[2]["headers"]["host"] in url
 
 
+def test_a_folder_is_served_to_those_alone_who_bring_the_token(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "m.bin").write_bytes(b"weights")
+    with serving(tmp_path, "--token", "s3cret") as url, httpx.Client(trust_env=False) as client:
+        for path in ("", "deep/m.bin", "absent"):
+            assert client.get(url + path).status_code == 401
+            wrong = client.get(url + path, headers={"Authorization": "Bearer another"})
+            assert wrong.status_code == 401
+        right = {"Authorization": "Bearer s3cret"}
+        assert client.get(url + "deep/m.bin", headers=right).content == b"weights"
+        assert client.get(url + "absent", headers=right).status_code == 404
+
+
 @pytest.mark.skipif(not have_openssl(), reason="the openssl command is not installed")
 def test_a_folder_is_served_over_tls(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"weights")
@@ -68,6 +81,8 @@ def test_a_folder_is_served_over_tls(tmp_path: Path) -> None:
         [".", "--fault", "cut:often"],
         [".", "--throttle", "fast"],
         [".", "--latency", "late"],
+        [".", "--token", ""],
+        [".", "--token", "two words"],
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import signal
 import sys
 import threading
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
         )
         hub.fail(ANY, *options.fault)
+        if options.token:
+            hub.require_token("/", options.token)
         print(hub.mount(options.folder), flush=True)  # noqa: T201 - what the command is for
         if hub.ca_file:
             sys.stderr.write(f"certificate: {hub.ca_file}\n")
@@ -60,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:TIMES]",
         help=f"queue a fault; TIMES may be 'always'; names: {', '.join(faults.CATALOGUE)}",
     )
+    parser.add_argument(
+        "--token",
+        type=_token,
+        metavar="SECRET",
+        help="answer 401 without Authorization: Bearer SECRET",
+    )
     parser.add_argument("--log", type=Path, help="append a JSON line for each request")
     return parser
 
@@ -83,6 +92,13 @@ def _seconds(text: str) -> float:
         return float(text[:-2]) / 1000 if text.endswith("ms") else float(text.removesuffix("s"))
     except ValueError:
         raise argparse.ArgumentTypeError("expected a time such as 20ms or 0.5s") from None
+
+
+def _token(text: str) -> str:
+    # An empty one is a variable that was not set: it must not open the folder to all.
+    if not re.fullmatch(r"[!-~]+", text):
+        raise argparse.ArgumentTypeError("expected characters that a header can hold, no spaces")
+    return text
 
 
 def _fault(text: str) -> faults.Fault:
