@@ -55,6 +55,7 @@ DEBIAN = {
     "mkfs.ext4": "e2fsprogs",
     "openssl": "openssl",
     "curl": "curl",
+    "jq": "jq",
     "nginx": "nginx-light",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
