@@ -30,7 +30,7 @@ from torchinf_core.errors import (
     TorchinfError,
 )
 from torchinf_core.refs import redact
-from torchinf_core.settings import Settings, host_token
+from torchinf_core.settings import Settings, host_token, token_variable
 
 if TYPE_CHECKING:
     import ssl
@@ -114,17 +114,37 @@ def proxy_for(url: str, settings: Settings) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def credentials(url: str, settings: Settings) -> tuple[str, str] | None:
-    """User and password (or ``""`` and a bearer token) for exactly the host of ``url``.
+def authorization(url: str, settings: Settings) -> str | None:
+    """Value of the ``Authorization`` header for ``url``, or None."""
+    found = _credentials(url, settings)
+    if found is None:
+        return None
+    user, secret, _ = found
+    if not user:
+        return f"Bearer {secret}"
+    import base64
 
-    From the URL itself, the settings' token for the host, or ``.netrc``.
+    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()
+
+
+def _credentials(url: str, settings: Settings) -> tuple[str, str, str] | None:
+    """What logs in at exactly the host of ``url``, and in words what that is.
+
+    User and password (or ``""`` and a bearer token) from the URL itself, the
+    user's token for the host, or ``.netrc``.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.username is not None:
-        return unquote(parts.username) or "-", unquote(parts.password or "")
+        return (
+            unquote(parts.username) or "-",
+            unquote(parts.password or ""),
+            "the login in the URL",
+        )
     if token := host_token(settings, host):
-        return "", token
+        variable = token_variable(host)
+        held = f"in ${variable}" if os.environ.get(variable) else f"that is set for {host}"
+        return "", token, f"the token {held}"
     path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
     if not os.path.isfile(path):
         return None
@@ -134,20 +154,10 @@ def credentials(url: str, settings: Settings) -> tuple[str, str] | None:
         entry = netrc.netrc(path).authenticators(host)
     except (netrc.NetrcParseError, OSError, ValueError):
         return None
-    return (entry[0] or "-", entry[2] or "") if entry else None
-
-
-def authorization(url: str, settings: Settings) -> str | None:
-    """Value of the ``Authorization`` header for ``url``, or None."""
-    found = credentials(url, settings)
-    if found is None:
+    if not entry:
         return None
-    user, secret = found
-    if not user:
-        return f"Bearer {secret}"
-    import base64
-
-    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()
+    shown = "$NETRC" if os.environ.get("NETRC") else "~/.netrc"
+    return entry[0] or "-", entry[2] or "", f"the login in {shown}"
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
@@ -185,13 +195,16 @@ def refuse_downgrade(old: str, new: str) -> None:
         )
 
 
-def translate(error: Exception, url: str) -> TorchinfError:
-    """The torchinf error that says what an httpx error means for ``url``."""
+def translate(error: Exception, url: str, settings: Settings | None = None) -> TorchinfError:
+    """The torchinf error that says what an httpx error means for ``url``.
+
+    ``settings`` are those of :func:`status_error`.
+    """
     shown = redact(url)
     if isinstance(error, TorchinfError):
         return error
     if isinstance(error, httpx.HTTPStatusError):
-        return status_error(error.response.status_code, url, error.response.headers)
+        return status_error(error.response.status_code, url, error.response.headers, settings)
     if isinstance(error, httpx.TooManyRedirects):
         return SourceError(f"{shown} redirects more than {MAX_REDIRECTS} times")
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
@@ -210,15 +223,30 @@ def translate(error: Exception, url: str) -> TorchinfError:
     return NetworkError(f"{shown}: {_reason(error)}", hint=_NETWORK_HINT)
 
 
-def status_error(status: int, url: str, headers: httpx.Headers | dict[str, str]) -> TorchinfError:
-    """The torchinf error for an HTTP answer that is not a success."""
+def status_error(
+    status: int,
+    url: str,
+    headers: httpx.Headers | dict[str, str],
+    settings: Settings | None = None,
+) -> TorchinfError:
+    """The torchinf error for an HTTP answer that is not a success.
+
+    Args:
+        status: of the answer.
+        url: that answered it.
+        headers: of the answer.
+        settings: tell whether a token was sent; without, the environment and
+            ``.netrc`` do.
+    """
     shown = redact(url)
     if status in (401, 403, 407):
         host = urlsplit(url).hostname or ""
-        variable = "TORCHINF_TOKEN_" + "".join(c if c.isalnum() else "_" for c in host.upper())
+        found = _credentials(url, settings or Settings()) if status != 407 else None
         return AccessDeniedError(
             f"{shown} answered {status}: access denied",
-            hint=f"put a token for {host} into ${variable}, or a login into ~/.netrc",
+            hint=f"{found[2]} was refused: see that it is still valid, and that it may read this"
+            if found
+            else f"put a token for {host} into ${token_variable(host)}, or a login into ~/.netrc",
         )
     if status in (404, 410):
         return ModelNotFoundError(f"{shown} answered {status}: there is nothing there")

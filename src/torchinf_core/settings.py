@@ -295,8 +295,12 @@ def host_token(settings: Settings, host: str, environ: Mapping[str, str] | None 
     as ``_``), else from the ``[tokens]`` table of the settings file.
     """
     env = os.environ if environ is None else environ
-    variable = "TORCHINF_TOKEN_" + re.sub(r"[^A-Z0-9]", "_", host.upper())
-    return env.get(variable) or settings.tokens.get(host.lower(), "")
+    return env.get(token_variable(host)) or settings.tokens.get(host.lower(), "")
+
+
+def token_variable(host: str) -> str:
+    """Name of the environment variable that holds the token for a host."""
+    return "TORCHINF_TOKEN_" + re.sub(r"[^A-Z0-9]", "_", host.upper())
 
 
 def plugin_setting(

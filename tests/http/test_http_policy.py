@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from torchinf_core.errors import (
 )
 from torchinf_core.settings import Settings, load_settings
 from torchinf_core.testing import Hub, faults, have_openssl
+from torchinf_core.transfer.wire import Wire
 
 
 @pytest.fixture
@@ -105,6 +107,69 @@ def test_statuses_become_typed_errors(status: int, expected: type[TorchinfError]
     assert type(error) is expected
     assert "abc" not in str(error)
     assert "u:p" not in str(error)
+
+
+PLACES = {
+    "variable": "the token in $TORCHINF_TOKEN_127_0_0_1 was refused",
+    "settings": "the token that is set for 127.0.0.1 was refused",
+    "netrc": "the login in ~/.netrc was refused",
+    "url": "the login in the URL was refused",
+}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("way", ["asked", "transferred"])
+def test_a_token_that_is_set_and_refused_is_not_asked_for_but_said_to_be_refused(
+    hub: Hub, own_home: Path, monkeypatch: pytest.MonkeyPatch, status: int, place: str, way: str
+) -> None:
+    url, settings = hub.url("/private"), plain()
+    if place == "variable":
+        monkeypatch.setenv("TORCHINF_TOKEN_127_0_0_1", "s3cret")
+    elif place == "settings":
+        settings = replace(settings, tokens={"127.0.0.1": "s3cret"})
+    elif place == "netrc":
+        (own_home / ".netrc").write_text("machine 127.0.0.1 login me password s3cret\n")
+    else:
+        url = url.replace("//", "//me:s3cret@")
+    hub.add("/private", b"x")
+    hub.fail("/private", faults.status(status))
+    error = refusal(url, settings, way)
+    assert isinstance(error, AccessDeniedError)
+    assert error.hint.startswith(PLACES[place])
+    assert "s3cret" not in f"{error} {error.hint}"
+
+
+@pytest.mark.parametrize("way", ["asked", "transferred"])
+def test_what_is_set_for_another_host_is_not_what_was_refused(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setenv("TORCHINF_TOKEN_127_0_0_1", "s3cret")
+    hub.require_token("/there", "another")
+    url = hub.redirect("/here", hub.url("/there", host="localhost"))
+    assert refusal(url, plain(), way).hint.startswith("put a token for localhost into")
+
+
+def test_a_proxy_that_wants_a_login_refused_no_token_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TORCHINF_TOKEN_H", "s3cret")
+    assert "was refused" not in http.status_error(407, "https://h/x", {}).hint
+
+
+def refusal(url: str, settings: Settings, way: str) -> TorchinfError:
+    """What becomes of a refusal on either way that the core asks a server."""
+    if way == "transferred":
+        wire = Wire(settings)
+        try:
+            with pytest.raises(TorchinfError) as raised:
+                wire.get(url, {})
+            return raised.value
+        finally:
+            wire.close()
+    with http.client(settings) as client, pytest.raises(httpx.HTTPStatusError) as caught:
+        client.get(url).raise_for_status()
+    return http.translate(caught.value, str(caught.value.request.url), settings)
 
 
 def test_metadata_requests_are_repeated_with_growing_pauses(hub: Hub, pauses: list[float]) -> None:

@@ -160,7 +160,7 @@ def _translate(
     if _is_httpx(error) and isinstance(error, Exception):
         from torchinf_core.http import translate
 
-        return translate(error, _url_of(error) or about)
+        return translate(error, _url_of(error) or about, settings)
     if hook == "fetch" and isinstance(error, OSError) and error.errno in _DISK:
         return from_os_error(error, error.filename or about)
     if isinstance(error, KeyboardInterrupt):

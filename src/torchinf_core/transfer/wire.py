@@ -268,7 +268,7 @@ class Wire:
                 url = _follow(url, location)
                 continue
             answer.close()
-            error = http.status_error(answer.status, url, dict(answer.headers))
+            error = http.status_error(answer.status, url, dict(answer.headers), self.settings)
             if answer.status in retry.STATUSES:
                 wish = retry.parse_retry_after(answer.headers.get("retry-after"))
                 raise BrokenError(error, wish)
