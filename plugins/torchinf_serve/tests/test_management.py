@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from torchinf_core.manager import ModelDownloader
+from torchinf_core.plugins import PluginState
 from torchinf_core.testing import Hub
 
 if TYPE_CHECKING:
@@ -225,6 +226,18 @@ def test_health_says_what_is_wrong_in_words(serve: Serve, store: Path) -> None:
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
     assert answer.json()["problems"] == ["1 of the store's records can't be read"]
+
+
+def test_health_names_the_plugins_that_do_not_work_at_all(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    words = ("ok", "broken", "incompatible", "duplicate", "conflict", "limited", "disabled")
+    states = tuple(PluginState(f"is-{word}", word, "", "") for word in words)
+    monkeypatch.setattr(server.state.plugins, "states", lambda: states)
+    assert server.state._look() == [
+        f"the plugin 'is-{word}' can't be used" for word in ("broken", "incompatible", "duplicate")
+    ]
 
 
 def test_a_store_that_can_not_be_written_is_out_of_service(serve: Serve, store: Path) -> None:

@@ -126,7 +126,7 @@ class ServerState:
             _log.warning("the store can't be used: %s", error)
             problems.append(_UNWRITABLE)
         states = self.plugins.states()
-        broken = [s.name for s in states if s.state not in ("ok", "conflict", "disabled")]
+        broken = [s.name for s in states if not s.usable and s.state != "disabled"]
         problems += [f"the plugin {name!r} can't be used" for name in broken]
         return problems
 
