@@ -15,6 +15,8 @@ OTHER = struct.pack("<Q", len(HEADER)) + HEADER + struct.pack("<4f", 5, 6, 7, 8)
 SOURCE = '''
 """A source with everything that a source may have."""
 
+from fnmatch import fnmatchcase
+
 from torchinf_core import (
     AccessDeniedError, Architecture, ModelNotFoundError, Plan, RefError, RemoteFile, SearchHit,
     SourceError, SourceInfo, hookimpl,
@@ -58,9 +60,11 @@ def resolve(ref, host):
 
 @hookimpl
 def search(pattern, host):
-    names = host.http.get(f"{HOST}/index.json").raise_for_status().json()
+    names = host.json(f"{HOST}/index.json")
+    if not isinstance(names, dict):
+        raise SourceError("the menagerie's index is none")
     for name in names:
-        if pattern.strip("*") in name:
+        if fnmatchcase(name, f"*{pattern}*"):
             yield SearchHit(f"menagerie:{name}")
 
 

@@ -61,6 +61,7 @@ MUTANTS = [
     ),
     Mutant("sources_are_declared", SOURCE, '("menagerie",), "Beasts"', '("Me!",), "Beasts"'),
     Mutant("sources_are_declared", SOURCE, '("menagerie:cat@1",)', "()"),
+    Mutant("sources_are_declared", SOURCE, ", searchable=True", ""),
     Mutant("schemes_are_free", SOURCE, '("menagerie",), "Beasts"', '("menagerie", "hf"), "Beasts"'),
     Mutant("examples_are_references", SOURCE, '("menagerie:cat@1",)', '("cat",)'),
     Mutant("examples_are_references", SOURCE, '("menagerie:cat@1",)', '("zoo:cat",)'),
@@ -73,7 +74,7 @@ MUTANTS = [
         "resolve_only_asks",
         SOURCE,
         GET,
-        f"{GET}    import tempfile\n    tempfile.TemporaryFile().close()\n",
+        f"{GET}    from pathlib import Path\n    (Path.home() / 'seen').write_text('cat')\n",
     ),
     Mutant(
         "resolve_only_asks",
@@ -105,6 +106,14 @@ MUTANTS = [
         "the tag is shown as the revision",
     ),
     Mutant("revisions_stay", SOURCE, "revision=tag, format", "format"),
+    Mutant(
+        "revisions_stay",
+        SOURCE,
+        '        if tag not in beast["revisions"]:\n'
+        '            raise ModelNotFoundError(f"there is no {ref}")\n',
+        '        if tag not in beast["revisions"]:\n            tag = beast["latest"]\n',
+        "what there is not is the newest",
+    ),
     Mutant("paths_are_safe", SOURCE, "RemoteFile(path, url", 'RemoteFile("../" + path, url'),
     Mutant("paths_are_safe", SOURCE, "RemoteFile(path, url", 'RemoteFile("/" + path, url'),
     Mutant("urls_are_safe", SOURCE, 'HOST = "https:', 'HOST = "http:'),
@@ -194,9 +203,17 @@ MUTANTS = [
         'SearchHit(f"menagerie:{name}")',
         'SearchHit(f"menagerie:{name}s")',
     ),
-    Mutant("search_goes_by_the_pattern", SOURCE, 'pattern.strip("*") in name', "True"),
-    Mutant("search_goes_by_the_pattern", SOURCE, 'pattern.strip("*") in name', "patern in name"),
-    Mutant("search_goes_by_the_pattern", SOURCE, 'pattern.strip("*") in name', "pattern in name"),
+    Mutant("search_goes_by_the_pattern", SOURCE, 'fnmatchcase(name, f"*{pattern}*")', "True"),
+    Mutant(
+        "search_goes_by_the_pattern", SOURCE, 'fnmatchcase(name, f"*{pattern}*")', "pattern in name"
+    ),
+    Mutant(
+        "strange_lists_are_errors",
+        SOURCE,
+        "    if not isinstance(names, dict):\n"
+        '        raise SourceError("the menagerie\'s index is none")\n    for',
+        "    for",
+    ),
     # trust
     Mutant(
         "nothing_is_trusted_unasked",

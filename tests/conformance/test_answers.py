@@ -85,12 +85,12 @@ def test_moving_on_may_ask_a_server(source_kit: Kit) -> None:
 
 def test_what_several_tests_share_is_no_test() -> None:
     class Shared(SourceConformance):
-        pass
+        plugin = None
 
     class TestOne(Shared):
-        pass
+        plugin = None
 
     class Other(SourceConformance):
-        __test__ = True
+        __test__, plugin = True, None
 
     assert (Shared.__test__, TestOne.__test__, Other.__test__) == (False, True, True)

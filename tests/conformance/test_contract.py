@@ -70,6 +70,8 @@ def test_a_check_that_can_not_be_kept_says_why_it_is_expected_to_fail() -> None:
                 super().test_paths_are_safe()
 
     class TestZoo(SourceConformance):
+        plugin = None
+
         @pytest.mark.xfail(reason="the server has such paths since 1999")
         def test_paths_are_safe(self) -> None:
             super().test_paths_are_safe()
@@ -124,3 +126,36 @@ def test_answers_come_through_the_client_that_plugins_get(source_kit: Kit) -> No
     list(run(kit))
     assert seen
     assert all(agent.startswith("torchinf/") for agent in seen)
+
+
+def test_a_question_that_is_mistyped_is_a_mistake() -> None:
+    with pytest.raises(TypeError, match="god_ref is no question; did you mean 'good_ref'"):
+
+        class TestZoo(SourceConformance):
+            plugin = None
+            god_ref = "zoo:tiny"
+
+
+def test_a_test_that_names_no_plugin_is_a_mistake() -> None:
+    with pytest.raises(TypeError, match="does not say which plugin"):
+
+        class TestZoo(SourceConformance):
+            good_ref = "zoo:tiny"
+
+
+@pytest.mark.parametrize(
+    ("answers", "check", "message"),
+    [
+        ({"missing_ref": ""}, "missing_is_not_found", "missing_ref, a reference of a model"),
+        ({"good_ref": "zoo:cat"}, "resolve_gives_a_plan", "which is no reference of menagerie:"),
+        ({"pattern": ""}, "search_goes_by_the_pattern", "pattern, that search finds"),
+    ],
+    ids=str,
+)
+def test_a_question_without_a_good_answer_is_a_mistake(
+    answers: dict[str, str], check: str, message: str, source_kit: Kit
+) -> None:
+    kit = source_kit(SOURCE, __test__=True, **answers)
+    verdict = next(verdict for verdict in run(kit) if verdict.check == check)
+    assert verdict.outcome == "broken"
+    assert message in verdict.happened

@@ -58,14 +58,6 @@ class TestGitHub(SourceConformance):
         self.repo.commit({"hubconf.py": HUBCONF.replace("straight", "steep").encode()})
         self.repo.tag("v1")
 
-    @pytest.mark.xfail(reason="what a model is stands in its code, which is unpacked to be read")
-    def test_resolve_only_asks(self) -> None:
-        super().test_resolve_only_asks()
-
-    @pytest.mark.xfail(reason="what a model is stands in its code, which is unpacked to be read")
-    def test_search_only_asks(self) -> None:
-        super().test_search_only_asks()
-
 
 class TestDirectory(SourceConformance):
     plugin = torchinf_hub

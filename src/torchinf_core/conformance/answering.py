@@ -112,8 +112,8 @@ def nonsense() -> Iterator[Strange]:
     yield Strange("a redirect to nowhere", _fixed(302, b"", "text/plain"))
 
 
-def lacking(answers: list[httpx.Response], respond: Respond) -> Iterator[Strange]:
-    """The good answers in JSON, each with one value gone or replaced by another kind.
+def falsified(answers: list[httpx.Response], respond: Respond) -> Iterator[Strange]:
+    """The good answers in JSON, each with one value gone, of another kind, or unusable.
 
     Args:
         answers: that were given to the requests of a good reference, in their order.
@@ -158,13 +158,20 @@ _MOST = 60
 
 def _changed(document: Any) -> Iterator[tuple[str, Any]]:
     places = list(_places(document, ()))
-    step = max(1, len(places) * 3 // _MOST)
+    step = max(1, len(places) * 4 // _MOST)
     for path in places[::step]:
         shown = ".".join(map(str, path))
         yield f"{shown} is gone", _with(document, path, _GONE)
         yield f"{shown} is null", _with(document, path, None)
-        other: Any = 17 if isinstance(_at(document, path), (str, list, dict)) else "text"
-        yield f"{shown} is {other!r}", _with(document, path, other)
+        for other in _others(_at(document, path)):
+            yield f"{shown} is {other!r}", _with(document, path, other)
+
+
+def _others(value: Any) -> tuple[Any, ...]:
+    """What may stand in the place of a value and makes no sense there."""
+    if isinstance(value, str):
+        return 17, "http://[x/y", "../../x"
+    return (17,) if isinstance(value, (list, dict)) else ("text", -1)
 
 
 _GONE = object()

@@ -7,6 +7,7 @@ collect the methods; :mod:`torchinf_core.conformance.running` runs them without 
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import io
 import json
@@ -60,7 +61,12 @@ class Conformance:
         if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
             return
         cls.__test__ = vars(cls).get("__test__", cls.__name__.startswith("Test"))
+        above = {name for base in cls.__mro__[1:] for name in vars(base)}
+        questions = [name for name in above if name[0] != "_" and not name.startswith("test_")]
         for name, value in vars(cls).items():
+            near = difflib.get_close_matches(name, questions, n=1, cutoff=0.9)
+            if near and name not in questions:
+                raise TypeError(f"{cls.__name__}.{name} is no question; did you mean {near[0]!r}?")
             standard = name.startswith("test_") and hasattr(super(cls, cls), name)
             if standard and not _is_expected_to_fail(value):
                 message = (
@@ -69,6 +75,8 @@ class Conformance:
                     "@pytest.mark.xfail(reason=...)"
                 )
                 raise TypeError(message)
+        if cls.__test__ and not hasattr(cls, "plugin"):
+            raise TypeError(f"{cls.__name__} does not say which plugin: plugin = torchinf_...")
 
     # FOR CHECKS
 
@@ -94,15 +102,21 @@ class Conformance:
         """A new empty folder."""
         return Path(tempfile.mkdtemp(dir=self.home))
 
-    def require(self, holds: object, happened: str) -> None:
-        """Fail the check that calls this, unless ``holds``."""
+    def require(self, holds: object, happened: str, mend: str = "") -> None:
+        """Fail the check that calls this, unless ``holds``.
+
+        Args:
+            holds: what is to be true.
+            happened: instead.
+            mend: how to mend that; default: what the check's docstring says.
+        """
         __tracebackhide__ = True
         if holds:
             return
         name = next(f.function for f in inspect.stack(0) if f.function.startswith("test_"))
-        mend = " ".join((inspect.getdoc(getattr(Conformance, name, None) or getattr(self, name))
-                         or "").split())  # fmt: skip
-        raise ContractBroken(sentences()[name.removeprefix("test_")], happened, mend)
+        mend = mend or inspect.getdoc(getattr(self, name)) or ""
+        sentence = sentences()[name.removeprefix("test_")]
+        raise ContractBroken(sentence, happened, " ".join(mend.replace("``", "`").split()))
 
     def broken(self, happened: str) -> ContractBroken:
         """What :meth:`require` raises, to be raised by the caller."""
@@ -151,12 +165,22 @@ class Conformance:
             raise NotChecked(f"it does not implement {name}")
         return found
 
-    def call(self, hook: str, host: Host, **arguments: Any) -> Any:
-        """What a hook returns; errors of httpx become those that the core makes of them."""
+    def call(
+        self, hook: str, host: Host, then: Callable[[Any], Any] | None = None, **arguments: Any
+    ) -> Any:
+        """What a hook returns; errors of httpx become those that the core makes of them.
+
+        Args:
+            hook: its name.
+            host: for the hook.
+            then: is given what the hook returned, which may be a generator.
+            arguments: of the hook; it gets those that it takes.
+        """
         found = self.hook(hook)
         offered = {**arguments, "host": host}
         try:
-            return found.function(**{name: offered[name] for name in found.parameters})
+            made = found.function(**{name: offered[name] for name in found.parameters})
+            return then(made) if then else made
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             request = getattr(error, "_request", None)
             raise translate(error, str(request.url) if request else hook) from error
@@ -186,6 +210,12 @@ class Conformance:
             raise
         except Exception as error:  # noqa: BLE001 - to be judged
             return error
+
+    def unanswered(self, question: str) -> Exception:
+        """What is raised where a question has no answer: in tests that is a mistake."""
+        if self.__test__:
+            return TypeError(f"{type(self).__name__} has to answer: {question}")
+        return NotChecked("it takes what the plugin's own tests tell")
 
     # EVERY PLUGIN
 

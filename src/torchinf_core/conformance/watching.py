@@ -152,7 +152,9 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
             for watch in _watches:
                 watch.note(event, arguments)
     if _refusing and event in _CONNECTIONS and _is_address(event, arguments):
-        raise ConnectionRefusedError("checks of the conformance kit reach no network")
+        raise ConnectionRefusedError(
+            "checks of the conformance kit reach no network: ask by host.http"
+        )
 
 
 def _is_address(event: str, arguments: tuple[Any, ...]) -> bool:

@@ -28,9 +28,9 @@ class SourceHooks:
 
         * What is declared is constant: no file is read, no connection made, no
           process started.  [sources_are_constant]
-        * Every source has a name, a description, schemes and examples; a scheme is
-          lower-case letters, digits and ``_ + . -``, at least two, starting with a
-          letter.  [sources_are_declared]
+        * Every source has a name, a description, schemes and examples, and says whether
+          it can be searched; a scheme is lower-case letters, digits and ``_ + . -``, at
+          least two, starting with a letter.  [sources_are_declared]
         * The schemes are not those of a plugin of torchinf.  [schemes_are_free]
         * Each example is a reference with one of the source's schemes.
           [examples_are_references]
@@ -54,12 +54,13 @@ class SourceHooks:
         * The plan is one for the reference that was asked.  [resolve_gives_a_plan]
         * Metadata only: no file of the plan is transferred.  [resolve_moves_no_weights]
         * The source is asked by ``host.http`` alone: no other connection, no process,
-          no file written.  [resolve_only_asks]
+          no file written but temporary ones.  [resolve_only_asks]
         * No framework is imported.  [resolve_imports_no_framework]
         * The same reference gives an equal plan while the source is the same.
           [resolve_repeats]
         * ``Plan.revision`` is immutable where the source has such a thing: it can be
-          asked for, and means the same files for ever.  [revisions_stay]
+          asked for, and means the same files for ever; one that there is not is no other.
+          [revisions_stay]
         * Paths are relative, stay in the model's directory and are different files on
           every system.  [paths_are_safe]
         * URLs are ``https`` (``http`` where the user wrote it, ``file`` only for a
@@ -170,8 +171,10 @@ class SourceHooks:
         * The source is asked as by ``resolve``: by ``host.http`` alone, for metadata.
           [search_only_asks]
         * Each hit is a reference of the source, and resolves.  [hits_are_references]
-        * What matches is found, and nothing is for a pattern that nothing matches.
-          [search_goes_by_the_pattern]
+        * What matches is found, also with ``*`` in the pattern, and nothing is for a
+          pattern that nothing matches.  [search_goes_by_the_pattern]
+        * An answer that makes no sense is an error as of ``resolve``.
+          [strange_lists_are_errors]
 
         Args:
             scheme: the user's word for the source, canonical or an alias.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torchinf_core.errors import LoadError
+from torchinf_core.errors import FormatError, LoadError
 from torchinf_core.runtimes import Signature, TensorSpec
 
 _DTYPES = {"float": "float32", "double": "float64", "string": "object"}
@@ -17,13 +17,18 @@ def make_signature(session: Any, name: str) -> Signature:
 
     Raises:
         LoadError: an input is a sequence, a map or optional, which no array is.
+        FormatError: a name in the graph is no text.
     """
-    for value in session.get_inputs():
+    try:
+        inputs, outputs = _specs(session.get_inputs()), _specs(session.get_outputs())
+    except UnicodeDecodeError:  # onnxruntime decodes a name when it is asked for
+        raise FormatError(f"{name!r} is damaged: a name in its graph is no text") from None
+    for spec, value in zip(inputs, session.get_inputs(), strict=True):
         if dtype(value.type) is None:
             raise LoadError(
-                f"the input {value.name!r} of {name!r} is {value.type}, and only arrays are taken"
+                f"the input {spec.name!r} of {name!r} is {value.type}, and only arrays are taken"
             )
-    return Signature(_specs(session.get_inputs()), _specs(session.get_outputs()))
+    return Signature(inputs, outputs)
 
 
 def dtype(kind: str) -> str | None:

@@ -49,7 +49,7 @@ class RuntimeConformance(BiddingConformance, LoadingConformance):
     def test_candidates_can_be_loaded(self) -> None:
         """Find the built files in artifact.files, and artifact.derived.options in load."""
         artifact, device = self._optimizable()
-        feeds, _ = self.examples()
+        feeds, _ = self.sample()
         with self.predictor() as plain:
             right = _shapes(self.predicted(plain, feeds))
         for candidate in self._candidates(artifact, device):

@@ -59,7 +59,9 @@ class BiddingConformance(Trying):
             zero = f"{self.hardware} is not here, and the score is {claim.score}"
             self.require(claim.score == 0, zero)
             raise NotChecked(f"it needs {self.hardware}")
-        self.require(claim.score > 0, f"the score is 0: {claim.reason}")
+        found = ", ".join(f"{file.path} is {file.format}" for file in artifact.files)
+        zero = f"the score is 0: {claim.reason} (told: {self.format!r}; torchinf sees: {found})"
+        self.require(claim.score > 0, zero)
 
     # INSIDE
 

@@ -69,7 +69,7 @@ class LoadingConformance(Trying):
 
     def test_signatures_are_told(self) -> None:
         """Give Predictor.__init__ a Signature with the names, types and shapes of the model."""
-        feeds, expected = self.examples()
+        feeds, expected = self.sample()
         with self.predictor() as predictor:
             inputs = {spec.name for spec in predictor.signature.inputs}
             outputs = {spec.name for spec in predictor.signature.outputs}
@@ -79,7 +79,7 @@ class LoadingConformance(Trying):
 
     def test_predictions_are_right(self) -> None:
         """Compare run() with the framework that the model was made with."""
-        feeds, expected = self.examples()
+        feeds, expected = self.sample()
         with self.predictor() as predictor:
             made = self.outcome(self.run, predictor, feeds)
             names = {spec.name for spec in predictor.signature.inputs}
@@ -93,7 +93,7 @@ class LoadingConformance(Trying):
 
     def test_batches_are_their_items(self) -> None:
         """Compute each item of a batch for itself."""
-        feeds, _ = self.examples()
+        feeds, _ = self.sample()
         with self.predictor() as predictor:
             whole = self.predicted(predictor, feeds)
             for number in range(len(next(iter(feeds.values())))):
@@ -108,7 +108,7 @@ class LoadingConformance(Trying):
 
     def test_threads_do_not_mix(self) -> None:
         """Keep nothing of a call in the predictor, or hold a lock."""
-        feeds, _ = self.examples()
+        feeds, _ = self.sample()
         other = {name: array[::-1].copy() for name, array in feeds.items()}
         with self.predictor() as predictor:
             wanted = [self.predicted(predictor, feeds), self.predicted(predictor, other)]
@@ -135,7 +135,7 @@ class LoadingConformance(Trying):
 
     def test_closing_ends_it(self) -> None:
         """Give back in release() what load took, and bear a second close."""
-        feeds, _ = self.examples()
+        feeds, _ = self.sample()
         predictor = self.keep(self.predictor())
         if isinstance(self.outcome(predictor.predict, dict(feeds)), Exception):
             raise NotChecked("it does not predict at all")
@@ -162,16 +162,21 @@ class LoadingConformance(Trying):
             yield artifact, Claim(100, "cpu", "the kit says so", runtime=self.plugin_name)
 
     def _damaged(self) -> Iterator[tuple[str, Artifact]]:
-        for what in ("an empty file", "half a file", "a file of zeros", "a file that is no model"):
-            artifact = self.artifact()
-            path = artifact.path(max(artifact.files, key=lambda file: file.size))
-            content = path.read_bytes()
-            damaged = {
-                "an empty file": b"",
-                "half a file": content[: len(content) // 2],
-                "a file of zeros": bytes(len(content)),
-            }
-            path.write_bytes(damaged.get(what, b"<html>log in</html>"))
+        artifact = self.artifact()
+        path = artifact.path(max(artifact.files, key=lambda file: file.size))
+        content = path.read_bytes()
+        damages = {
+            "an empty file": b"",
+            "half a file": content[: len(content) // 2],
+            "a file of zeros": bytes(len(content)),
+            "a file that is no model": b"<html>log in</html>",
+        }
+        for part in range(16):
+            at = part * (len(content) - 1) // 15
+            flipped = bytes([content[at] ^ 0xFF])
+            damages[f"a file with another byte {at}"] = content[:at] + flipped + content[at + 1 :]
+        for what, damaged in damages.items():
+            path.write_bytes(damaged)
             yield what, artifact
 
 

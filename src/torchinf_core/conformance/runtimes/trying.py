@@ -34,11 +34,11 @@ class Trying(Conformance):
 
     def write_model(self, folder: Path) -> None:  # noqa: ARG002 - for who answers it
         """Write the files of a small model of :attr:`format`."""
-        raise NotChecked("no model is told: write a RuntimeConformance with write_model")
+        raise self.unanswered("write_model(folder), which writes a small model")
 
     def examples(self) -> tuple[Arrays, Arrays]:
         """Inputs by name for a batch of at least two items, and the right outputs by name."""
-        raise NotChecked("no examples are told")
+        raise self.unanswered("examples(), inputs and right outputs by name")
 
     def architecture(self) -> Architecture | None:
         """What a source would tell of the model, where its files do not say enough."""
@@ -50,6 +50,8 @@ class Trying(Conformance):
         """The model that the test writes, as stored."""
         folder = self.folder()
         self.write_model(folder)
+        if not any(folder.iterdir()):
+            raise TypeError("write_model wrote no file into the folder that it was given")
         told = self.architecture()
         describe = None if told is None else lambda: told
         return artifact_of(
@@ -74,6 +76,15 @@ class Trying(Conformance):
         options = LoadOptions(settings=self.host_settings())
         with self.host(self.wire()) as host:
             return self.call("load", host, artifact=artifact, claim=claim, options=options)
+
+    def sample(self) -> tuple[Arrays, Arrays]:
+        """The examples of the test, or the check is skipped for want of hardware."""
+        if self.hardware:
+            raise NotChecked(f"it needs {self.hardware}")
+        feeds, expected = self.examples()
+        if any(len(array) < 2 for array in feeds.values()):
+            raise TypeError("examples() is to give a batch of two items or more")
+        return feeds, expected
 
     def claimed(self) -> tuple[Artifact, Claim]:
         """The model and the bid for it, or the check is skipped."""

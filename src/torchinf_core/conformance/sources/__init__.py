@@ -7,14 +7,16 @@ import os
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import unquote, urlsplit
 
+from torchinf_core.conformance.answering import Wire
 from torchinf_core.conformance.contract import NotChecked
 from torchinf_core.conformance.every import shown
 from torchinf_core.conformance.sources.failing import FailingConformance
 from torchinf_core.conformance.storing import artifact_of, artifact_of_plan
 from torchinf_core.plugins.results import check_architecture, check_hits
 from torchinf_core.refs import parse_ref
-from torchinf_core.types import ModelRef, Plan, SearchHit, Trust
+from torchinf_core.types import ModelRef, Plan, RemoteFile, SearchHit, Trust
 from torchinf_core.verify import archives
 
 
@@ -52,8 +54,9 @@ class SourceConformance(FailingConformance):
         if "fetch" in self.hooks() and self._fetched()[0] is True:
             raise NotChecked("fetch brings them")
         wire = self.wire(self.respond)
-        for file in self.sound_plan(wire).files:
-            content = self.outcome(self.content, file, wire)
+        plan = self.sound_plan(wire)
+        for file in plan.files:
+            content = self.outcome(self.content, file, plan)
             self.require(isinstance(content, bytes), f"{file.url} ends with {shown(content)}")
             self.require(
                 file.size in (None, len(content)),
@@ -143,10 +146,19 @@ class SourceConformance(FailingConformance):
             made = self.outcome(self.resolve, ref, self.wire(self.respond))
             self.require(isinstance(made, Plan), f"resolving {hit.ref} ends with {shown(made)}")
 
-    def test_search_goes_by_the_pattern(self) -> None:
-        """Compare names with the pattern; "*" stands for anything."""
+    def test_strange_lists_are_errors(self) -> None:
+        """Ask with host.json, and read the answer as resolve does."""
         pattern = self._pattern()
-        self.require(self._found(pattern), f"nothing is found for {pattern!r}")
+        self._bears("search", lambda wire: self._hits(pattern, wire), list)
+
+    def test_search_goes_by_the_pattern(self) -> None:
+        """Compare with ``fnmatch.fnmatchcase(name, f"*{pattern}*")`` where the server does not."""
+        pattern = self._pattern()
+        first, space, last = pattern.rpartition(" ")
+        word = last.strip("*")
+        starred = f"{first}{space}{word[: len(word) // 2]}*{word[len(word) // 2 :]}*"
+        for wanted in (pattern, starred):
+            self.require(self._found(wanted), f"nothing is found for {wanted!r}")
         hits = len(self._found(self.missing_pattern))
         self.require(not hits, f"{hits} hits for {self.missing_pattern!r}, which nothing matches")
 
@@ -206,15 +218,31 @@ class SourceConformance(FailingConformance):
         with self.host(wire) as host:
             return self.call("fetch", host, plan=plan, into=into), into, plan
 
-    def _token(self, hostname: str) -> Any:
-        plan = self.outcome(self.plan) if self._answers() else None
-        with self.host(self.wire()) as host:
+    def content(self, file: RemoteFile, plan: Plan) -> bytes:
+        """The bytes of a file of a plan, asked for as the core does: with the plugin's token."""
+        if self.files_need:
+            raise NotChecked(f"the files need {self.files_need}")
+        parts = urlsplit(file.url)
+        if parts.scheme == "file":
+            return Path(unquote(parts.path)).read_bytes()
+        if not self._answers():
+            raise self.unanswered("respond(request), what the server answers")
+        hostname = parts.hostname or ""
+        token = self._token(hostname, plan) if "token" in self.hooks() else None
+        settings = self.host_settings(tokens={hostname: token} if isinstance(token, str) else {})
+        with self.host(self.wire(self.respond), settings) as host:
+            return host.http.get(file.url).raise_for_status().content
+
+    def _token(self, hostname: str, plan: Plan | None = None) -> Any:
+        self.hook("token")
+        plan = plan or self.plan()
+        with self.host(self.wire(self.respond)) as host:
             return self.call("token", host, hostname=hostname, plan=plan)
 
     def _pattern(self) -> str:
         self.hook("search")
         if not self.pattern:
-            raise NotChecked("pattern is not told")
+            raise self.unanswered("pattern, that search finds something for")
         return self.pattern
 
     def _found(self, pattern: str) -> list[SearchHit]:
@@ -223,11 +251,12 @@ class SourceConformance(FailingConformance):
         self.require(isinstance(hits, list), ended)
         return list(hits)
 
-    def _hits(self, pattern: str) -> list[SearchHit]:
-        with self.host(self.wire(self.respond)) as host:
+    def _hits(self, pattern: str, wire: Wire | None = None) -> list[SearchHit]:
+        with self.host(wire or self.wire(self.respond)) as host:
             scheme = self.infos()[0].schemes[0]
-            found = self.call("search", host, scheme=scheme, pattern=pattern, limit=20)
-            return check_hits(islice(found, 20), 20)
+            asked = {"scheme": scheme, "pattern": pattern, "limit": 20}
+            hits: list[SearchHit] = self.call("search", host, _hits_of, **asked)
+            return hits
 
     def _downloaded(self, *, empty: bool = False) -> tuple[Any, ModelRef]:
         """The files of the good reference in a folder, and the reference."""
@@ -237,7 +266,7 @@ class SourceConformance(FailingConformance):
         for file in plan.files:
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
-            content = b"" if empty else self.outcome(self.content, file, wire)
+            content = b"" if empty else self.outcome(self.content, file, plan)
             if not isinstance(content, bytes):
                 raise NotChecked(f"nothing brings {file.path}: {shown(content)}")
             path.write_bytes(content)
@@ -251,6 +280,10 @@ class SourceConformance(FailingConformance):
     def _architecture(self, artifact: Any, ref: ModelRef) -> Any:
         with self.host(self.wire(self.respond)) as host:
             return check_architecture(self.call("architecture", host, artifact=artifact, ref=ref))
+
+
+def _hits_of(found: Any) -> list[SearchHit]:
+    return check_hits(islice(found, 20), 20)
 
 
 def _placed(path: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torchinf_core.conformance.answering import Wire
@@ -14,7 +16,6 @@ from torchinf_core.errors import (
     ModelNotFoundError,
     NetworkError,
     PluginContractError,
-    TorchinfError,
 )
 from torchinf_core.http import httpx
 from torchinf_core.plugins.results import check_plan as check_types
@@ -23,8 +24,6 @@ from torchinf_core.refs import parse_ref
 from torchinf_core.settings import Settings
 from torchinf_core.types import ModelRef, Plan, RemoteFile, SourceInfo
 from torchinf_core.verify import check_plan
-
-_TOLD = "it takes what a server answers, which the plugin's own tests tell"
 
 
 class ResolveConformance(Conformance):
@@ -71,11 +70,15 @@ class ResolveConformance(Conformance):
 
     def ref(self) -> ModelRef:
         """The good reference."""
-        text = self.good_ref or self.infos()[0].examples[0]
-        try:
-            return parse_ref(text)
-        except TorchinfError:
-            raise NotChecked("examples_are_references fails") from None
+        infos = self.infos()
+        text = self.good_ref or infos[0].examples[0]
+        made = self.outcome(parse_ref, text)
+        schemes = [scheme for info in infos for scheme in info.schemes]
+        if isinstance(made, ModelRef) and made.scheme in schemes:
+            return made
+        if self.good_ref:
+            raise TypeError(f"good_ref is {text!r}, which is no reference of {schemes[0]}:")
+        raise NotChecked("examples_are_references fails")
 
     def resolve(self, ref: ModelRef, wire: Wire, settings: Settings | None = None) -> Plan:
         """What the plugin makes of a reference, with the notes that it left."""
@@ -102,20 +105,6 @@ class ResolveConformance(Conformance):
             raise NotChecked(f"{problem}")
         return plan
 
-    def content(self, file: RemoteFile, wire: Wire) -> bytes:
-        """The bytes of a file of a plan, asked for as a plugin would."""
-        if self.files_need:
-            raise NotChecked(f"the files need {self.files_need}")
-        with self.host(wire) as host:
-            if not file.url.startswith("file:"):
-                if not self._answers():
-                    raise NotChecked(_TOLD)
-                return host.http.get(file.url).raise_for_status().content
-        from pathlib import Path
-        from urllib.parse import unquote, urlsplit
-
-        return Path(unquote(urlsplit(file.url).path)).read_bytes()
-
     def _declared(self) -> tuple[SourceInfo, ...]:
         return check_sources(self.hook("sources").function())
 
@@ -137,6 +126,8 @@ class ResolveConformance(Conformance):
         self.hook("sources")
         made = self.outcome(self._declared)
         self.require(isinstance(made, tuple), f"sources: {made}")
+        told = any(info.searchable for info in made) or "search" not in self.hooks()
+        self.require(told, "it has a search, and no SourceInfo says searchable=True")
 
     def test_schemes_are_free(self) -> None:
         """Choose another scheme: with both plugins installed neither could be used."""
@@ -166,7 +157,12 @@ class ResolveConformance(Conformance):
         self.hook("resolve")
         made = self.outcome(self._typed, ref, wire)
         self._need_answers(made)
-        self.require(isinstance(made, Plan), f"resolving {ref} ends with {shown(made)}")
+        ended = f"resolving {ref} ends with {shown(made)}"
+        if isinstance(made, Exception) and not isinstance(made, PluginContractError):
+            self.require(
+                False, ended, "see the error: does respond serve good_ref as a server would?"
+            )
+        self.require(isinstance(made, Plan), ended)
 
     def test_resolve_moves_no_weights(self) -> None:
         """Take size and digest from the index or a HEAD, and leave the file to the core."""
@@ -203,16 +199,32 @@ class ResolveConformance(Conformance):
         self.require(plan.revision, "the plan has no revision")
         pinned = replace(self.ref(), revision=plan.revision)
         self._pinned(plan, pinned)
+        for nowhere in ("kit-no-such-revision", "0" * 40):
+            made = self.outcome(
+                self.resolve, replace(pinned, revision=nowhere), self.wire(self.respond)
+            )
+            self.require(
+                not isinstance(made, Plan), f"there is a plan for the revision {nowhere!r}"
+            )
         if type(self).move is ResolveConformance.move:
             return
+        # A reference that names a revision may stay where it is; one without does not.
+        refs = [
+            ref for ref in (self.ref(), replace(self.ref(), revision=None)) if self._plan_of(ref)
+        ]
+        before = [self._plan_of(ref) for ref in refs]
         with not_watching():
             self.move()
-        newer = self.plan()
-        if _known(newer) == _known(plan):
-            raise NotChecked("move() changed nothing that a plan tells; it is to change a file")
-        differs = newer.revision != plan.revision
-        self.require(differs, f"other files have the same revision {plan.revision!r}")
-        self._pinned(plan, pinned, gone=True)
+        after = [self._plan_of(ref) for ref in refs]
+        moved = [(o, n) for o, n in zip(before, after, strict=True) if _known(o) != _known(n)]
+        if not moved:
+            raise NotChecked(
+                "after move(), good_ref means the same files, with or without revision"
+            )
+        for old, new in moved:
+            differs = old.revision != new.revision
+            self.require(differs, f"other files have the same revision {old.revision!r}")
+            self._pinned(old, replace(old.ref, revision=old.revision), gone=True)
 
     def test_paths_are_safe(self) -> None:
         """Give each file a relative path such as ``model.onnx``; never one that a server chose
@@ -263,7 +275,11 @@ class ResolveConformance(Conformance):
     def _need_answers(self, made: object) -> None:
         """Skip the check where the plugin asked a server, and nobody says what that answers."""
         if isinstance(made, NetworkError) and not self._answers():
-            raise NotChecked(_TOLD)
+            raise self.unanswered("respond(request), what the server answers")
+
+    def _plan_of(self, ref: ModelRef) -> Any:
+        made = self.outcome(self.resolve, ref, self.wire(self.respond))
+        return made if isinstance(made, Plan) else None
 
     def _answers(self) -> bool:
         return type(self).respond is not ResolveConformance.respond
@@ -276,7 +292,16 @@ class ResolveConformance(Conformance):
             call()
         self.require(not watch.connections, f"{hook} connects to {watch.connections} by itself")
         self.require(not watch.processes, f"{hook} starts {watch.processes}")
-        self.require(not watch.written, f"{hook} writes {watch.written}")
+        kept = [path for path in watch.written if not self._is_temporary(path)]
+        self.require(not kept, f"{hook} writes {kept}")
+
+    def _is_temporary(self, path: str) -> bool:
+        """True below the system's folder for that, where the kit's home lies too; and for a
+        name without a folder, which is opened relative to one that was opened before.
+        """
+        place = Path(path)
+        inside = place.is_relative_to(tempfile.gettempdir())
+        return (inside and not place.is_relative_to(self.home)) or not place.is_absolute()
 
     def _pinned(self, plan: Plan, pinned: ModelRef, *, gone: bool = False) -> None:
         again = self.outcome(self.resolve, pinned, self.wire(self.respond))
