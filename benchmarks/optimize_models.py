@@ -18,9 +18,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from torchinf_core import ModelDownloader, Predictor, comparing
+from torchinf_core import ModelDownloader, Predictor
 from torchinf_core.loading import load_record
 from torchinf_core.optimize import measure, optimize
+from torchinf_core.predicting import comparing
 from torchinf_core.testing import Hub
 from torchinf_core.testing.huggingface import HuggingFace
 from torchinf_core.types import Event

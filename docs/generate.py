@@ -20,7 +20,7 @@ from torchinf_core.conformance import (
     sentences,
 )
 from torchinf_core.host import Host
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 
 HERE = Path(__file__).parent
 KITS = (Conformance, SourceConformance, RuntimeConformance)

@@ -111,8 +111,8 @@ def errors_page() -> str:
 
 def settings_page() -> str:
     """Each setting with its default."""
-    from torchinf_core.run_settings import RunSettings
     from torchinf_core.settings import Settings
+    from torchinf_core.settings.run import RunSettings
 
     parts = ["# Settings", MADE]
     parts.append(

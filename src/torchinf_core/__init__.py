@@ -53,9 +53,8 @@ if TYPE_CHECKING:
         list_available_models,
     )
     from torchinf_core.models import LoadedModel, ModelManager, get_model_manager, load
-    from torchinf_core.predictor import Predictor
+    from torchinf_core.predicting.predictor import Predictor
     from torchinf_core.refs import parse_ref
-    from torchinf_core.run_settings import RunSettings
     from torchinf_core.runtimes import (
         Architecture,
         Artifact,
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
         TensorSpec,
     )
     from torchinf_core.settings import Settings, load_settings
+    from torchinf_core.settings.run import RunSettings
     from torchinf_core.types import (
         Event,
         ModelInfo,
@@ -157,9 +157,9 @@ _HOMES = {
         "list_available_models",
     ),
     "models": ("LoadedModel", "ModelManager", "get_model_manager", "load"),
-    "predictor": ("Predictor",),
+    "predicting.predictor": ("Predictor",),
     "refs": ("parse_ref",),
-    "run_settings": ("RunSettings",),
+    "settings.run": ("RunSettings",),
     "runtimes": (
         "Architecture",
         "Artifact",

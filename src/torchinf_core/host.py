@@ -59,7 +59,7 @@ class Host:
         is closed when the hook returns.  Its exceptions may be left to the core.
         """
         if self._http is None:
-            from torchinf_core.http import client
+            from torchinf_core.network.http import client
 
             self._http = client(self.settings)
         return self._http
@@ -71,7 +71,7 @@ class Host:
             SourceError: the answer is no JSON, or larger.
             httpx.HTTPError: as of ``http``; it may be left to the core.
         """
-        from torchinf_core.http import get_json
+        from torchinf_core.network.http import get_json
 
         return get_json(self.http, url, headers)
 

@@ -16,8 +16,8 @@ from torchinf_core.errors import NotCachedError, NotFoundError, SizeLimitError
 from torchinf_core.frozen import dataclass
 from torchinf_core.loading import load_record
 from torchinf_core.manager import ModelDownloader, get_model_downloader
-from torchinf_core.predictor import Predictor
-from torchinf_core.run_settings import RUN_PARSERS, RunSettings
+from torchinf_core.predicting.predictor import Predictor
+from torchinf_core.settings.run import RUN_PARSERS, RunSettings
 from torchinf_core.types import Event, Json, Record
 
 OnEvent = Callable[[Event], None]

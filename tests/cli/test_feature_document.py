@@ -147,7 +147,7 @@ def test_the_debug_recipe_shows_something_useful(mirror, caplog):
 
 
 def test_every_kind_of_error_of_the_document_is_an_error_of_its_own(mirror, monkeypatch):
-    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setattr("torchinf_core.network.retry.sleep", lambda *_: None)
     url = mirror.add("/model.pt", checkpoint(9))
     with pytest.raises(torchinf_core.NetworkError):
         download_model("url", "http://127.0.0.1:9/model.pt")

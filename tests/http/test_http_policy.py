@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from torchinf_core import http, retry
 from torchinf_core.errors import (
     AccessDeniedError,
     ModelNotFoundError,
@@ -21,6 +20,7 @@ from torchinf_core.errors import (
     SourceError,
     TorchinfError,
 )
+from torchinf_core.network import http, retry
 from torchinf_core.settings import Settings, load_settings
 from torchinf_core.testing import Hub, faults, have_openssl
 from torchinf_core.transfer.wire import Wire

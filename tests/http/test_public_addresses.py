@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchinf_core import addresses
-from torchinf_core import http as http_module
-from torchinf_core.addresses import is_public, public_addresses
 from torchinf_core.errors import NetworkError, PolicyError
-from torchinf_core.http import client
+from torchinf_core.network import addresses
+from torchinf_core.network import http as http_module
+from torchinf_core.network.addresses import is_public, public_addresses
+from torchinf_core.network.http import client
 from torchinf_core.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torchinf_core import retry
+from torchinf_core.network import retry
 
 
 @given(attempt=st.integers(1, 10_000), wish=st.none() | st.floats(-1e12, 1e12))

@@ -22,9 +22,8 @@ from torchinf_core import (
     Predictor,
     Signature,
     TensorSpec,
-    arrays,
-    items,
 )
+from torchinf_core.predicting import arrays, items
 
 if TYPE_CHECKING:
     from conftest import Box

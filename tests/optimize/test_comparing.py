@@ -7,8 +7,8 @@ from math import inf
 import numpy as np
 import pytest
 
-from torchinf_core import comparing
-from torchinf_core.comparing import compare
+from torchinf_core.predicting import comparing
+from torchinf_core.predicting.comparing import compare
 
 A = np.array([1.0, -4.0, 2.0], np.float32)
 

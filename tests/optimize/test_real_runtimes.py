@@ -7,9 +7,10 @@ from importlib.util import find_spec
 
 import pytest
 
-from torchinf_core import ModelDownloader, comparing, load
+from torchinf_core import ModelDownloader, load
 from torchinf_core.loading.explaining import explain
 from torchinf_core.optimize import bench, optimize
+from torchinf_core.predicting import comparing
 
 NEEDED = ("torch", "torchvision", "onnx", "onnxruntime", "onnxscript")
 missing = [name for name in NEEDED if find_spec(name) is None]

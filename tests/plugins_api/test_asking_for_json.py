@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from torchinf_core import http
 from torchinf_core.errors import SourceError
 from torchinf_core.host import Host
+from torchinf_core.network import http
 from torchinf_core.settings import Settings
 
 URL = "https://zoo.example/index.json"

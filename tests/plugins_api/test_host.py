@@ -34,9 +34,7 @@ def test_a_test_can_bring_its_own_client() -> None:
 
 
 def test_no_client_is_made_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torchinf_core.http
-
-    monkeypatch.setattr(torchinf_core.http, "client", lambda _: pytest.fail("made a client"))
+    monkeypatch.setattr("torchinf_core.network.http.client", lambda _: pytest.fail("made a client"))
     with Host(Settings(offline=True), "zoo") as host:
         assert host.offline
         assert host.notes == ()

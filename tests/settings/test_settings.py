@@ -9,13 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torchinf_core.errors import UsageError
-from torchinf_core.settings import (
-    host_token,
-    load_settings,
-    parse_seconds,
-    parse_size,
-    plugin_setting,
-)
+from torchinf_core.settings import host_token, load_settings, plugin_setting
+from torchinf_core.settings.parsing import parse_seconds, parse_size
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from torchinf_core import retry, transfer
+from torchinf_core import transfer
 from torchinf_core.errors import TorchinfError
+from torchinf_core.network import retry
 from torchinf_core.settings import Settings, load_settings
 from torchinf_core.store import Store
 from torchinf_core.testing import Hub

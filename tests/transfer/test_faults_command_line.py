@@ -8,8 +8,9 @@ import random
 
 import pytest
 
-from torchinf_core import retry, transfer
+from torchinf_core import transfer
 from torchinf_core.cli.run import run
+from torchinf_core.network import retry
 from torchinf_core.registry import Registry
 from torchinf_core.store import Store
 from torchinf_core.testing import Fault, Hub, faults

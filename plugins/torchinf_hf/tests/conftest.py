@@ -75,7 +75,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_HOME", str(folder))
     # Where a token is kept is fixed when huggingface_hub is imported.
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(folder / "token"))
-    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setattr("torchinf_core.network.retry.sleep", lambda *_: None)
     return folder
 
 

@@ -49,7 +49,7 @@ def as_bytes(files: Files) -> dict[str, bytes]:
 
 @pytest.fixture
 def downloader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelDownloader:
-    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setattr("torchinf_core.network.retry.sleep", lambda *_: None)
     return ModelDownloader(cache_dir=tmp_path / "store", retries=2)
 
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import torchinf_onnx
 from torchinf_core.host import Host
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Artifact, Candidate, Derived, LoadOptions
 from torchinf_core.settings import Settings
 from torchinf_core.types import Record, StoredFile, Trust

@@ -15,7 +15,6 @@ from onnx import helper, numpy_helper
 
 import torchinf_onnx
 from torchinf_core.errors import FormatError, LoadError
-from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import (
     Architecture,
     Artifact,
@@ -25,6 +24,7 @@ from torchinf_core.runtimes import (
     TensorSpec,
 )
 from torchinf_core.settings import Settings
+from torchinf_core.settings.run import RunSettings
 from torchinf_onnx import candidates, devices
 
 Offer = Callable[..., dict[str, Candidate]]

@@ -174,7 +174,7 @@ def event_parser() -> Callable[[str], list[tuple[int, str, dict[str, Any]]]]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setattr("torchinf_core.network.retry.sleep", lambda *_: None)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TORCHINF_CONFIG", raising=False)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from torchinf_core import addresses
-from torchinf_core import http as http_module
-from torchinf_core.addresses import public_addresses
+from torchinf_core.network import addresses
+from torchinf_core.network import http as http_module
+from torchinf_core.network.addresses import public_addresses
 from torchinf_core.testing import Hub
 
 if TYPE_CHECKING:

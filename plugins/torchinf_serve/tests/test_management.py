@@ -206,7 +206,7 @@ def test_sources_may_be_limited(serve: Serve) -> None:
 def test_urls_are_asked_of_allowed_hosts_alone(
     serve: Serve, allowed: str, url: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torchinf_core.addresses.resolve", lambda *_: ["127.0.0.1"])
+    monkeypatch.setattr("torchinf_core.network.addresses.resolve", lambda *_: ["127.0.0.1"])
     client = serve(url_hosts=(allowed,)).client()
     answer = client.post("/models/download", json={"source": "url", "model_id": url})
     assert answer.status_code == status, answer.text

@@ -17,7 +17,7 @@ from torchinf_core.errors import (
     OptionError,
     TorchinfError,
 )
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Architecture, LoadOptions, Signature, TensorSpec
 from torchinf_torch.predictor import TorchPredictor
 

@@ -19,7 +19,7 @@ def hub() -> Iterator[Hub]:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setattr("torchinf_core.network.retry.sleep", lambda *_: None)
     monkeypatch.setenv("HOME", str(tmp_path))
     # Resolving and searching must work without any connection.
     return load_settings({}, cache_dir=str(tmp_path / "store"), offline=True)

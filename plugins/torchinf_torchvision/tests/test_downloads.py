@@ -39,7 +39,7 @@ def checkpoint(seed: int) -> bytes:
 
 @pytest.fixture
 def downloader(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelDownloader:
-    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setattr("torchinf_core.network.retry.sleep", lambda *_: None)
     monkeypatch.setenv("TORCHINF_TORCHVISION_MIRROR", hub.url("/mirror/"))
     return ModelDownloader(cache_dir=tmp_path / "store", retries=2)
 

@@ -29,7 +29,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 @pytest.fixture
 def downloader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelDownloader:
-    monkeypatch.setattr("torchinf_core.retry.sleep", lambda *_: None)
+    monkeypatch.setattr("torchinf_core.network.retry.sleep", lambda *_: None)
     return ModelDownloader(cache_dir=tmp_path / "store", retries=2)
 
 

@@ -130,7 +130,7 @@ def _locks(downloader: ModelDownloader) -> Iterator[Finding]:
 def _tls(downloader: ModelDownloader) -> Iterator[Finding]:
     settings = downloader.settings
     chosen = settings.ca_file or os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
-    from torchinf_core.http import tls_context
+    from torchinf_core.network.http import tls_context
 
     count = len(tls_context(settings).get_ca_certs())
     source = chosen or "certifi"
@@ -141,7 +141,7 @@ def _tls(downloader: ModelDownloader) -> Iterator[Finding]:
 
 
 def _proxy(downloader: ModelDownloader) -> Iterator[Finding]:
-    from torchinf_core.http import proxy_for
+    from torchinf_core.network.http import proxy_for
     from torchinf_core.refs import redact
 
     proxy = proxy_for("https://example.org/", downloader.settings)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torchinf_core.errors import OptionError
-from torchinf_core.settings import parse_size
+from torchinf_core.settings.parsing import parse_size
 from torchinf_core.types import Record
 
 _FILTER = re.compile(r"\s*([a-z]+)\s*(<=|>=|!=|=|<|>)\s*(.+?)\s*", re.DOTALL)

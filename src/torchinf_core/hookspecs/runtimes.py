@@ -9,7 +9,7 @@ from torchinf_core.hookspecs.marking import hookspec
 
 if TYPE_CHECKING:
     from torchinf_core.host import Host
-    from torchinf_core.predictor import Predictor
+    from torchinf_core.predicting.predictor import Predictor
     from torchinf_core.runtimes import Artifact, Candidate, Claim, LoadOptions
 
 

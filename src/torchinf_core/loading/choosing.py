@@ -17,9 +17,9 @@ from torchinf_core.errors import (
 from torchinf_core.frozen import dataclass
 from torchinf_core.plugins import Plugins
 from torchinf_core.plugins.results import check_claim
-from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import Artifact, Claim
 from torchinf_core.settings import Settings
+from torchinf_core.settings.run import RunSettings
 
 _INSTALL = "pip install 'torchinf[torch]', or 'torchinf[onnx]' for ONNX models"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torchinf_core.frozen import dataclass
 from torchinf_core.hardware import stale
-from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import Artifact, Derived
+from torchinf_core.settings.run import RunSettings
 from torchinf_core.store import Store
 from torchinf_core.store import derived as shelf
 

@@ -9,8 +9,8 @@ from torchinf_core.loading.choosing import Bid, bids, choose
 from torchinf_core.loading.derived import Form, forms
 from torchinf_core.loading.opening import open_record
 from torchinf_core.plugins import load_plugins
-from torchinf_core.run_settings import RunSettings
 from torchinf_core.settings import Settings
+from torchinf_core.settings.run import RunSettings
 from torchinf_core.store import Store, verdicts
 from torchinf_core.types import Json, Record
 

@@ -8,10 +8,10 @@ from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.loading.choosing import Bid, bids, choose
 from torchinf_core.loading.opening import open_record
 from torchinf_core.plugins import Plugins, load_plugins
-from torchinf_core.predictor import Predictor
-from torchinf_core.run_settings import RunSettings
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Artifact, LoadOptions
 from torchinf_core.settings import Settings
+from torchinf_core.settings.run import RunSettings
 from torchinf_core.store import Store
 from torchinf_core.types import Record
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 
 from torchinf_core.errors import IntegrityError, UntrustedError
 from torchinf_core.plugins import Plugins
-from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import Architecture, Artifact
 from torchinf_core.settings import Settings
+from torchinf_core.settings.run import RunSettings
 from torchinf_core.store import Store
 from torchinf_core.types import ModelRef, Record, Trust
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from torchinf_core.errors import InputError, TorchinfError
 from torchinf_core.optimize import measure
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array
 from torchinf_core.types import Json
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchinf_core import arrays, comparing, items
 from torchinf_core.errors import InputError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting import arrays, comparing, items
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Feeds, ItemKind
 
 LARGER = 4

@@ -7,12 +7,13 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from torchinf_core import comparing, hardware
+from torchinf_core import hardware
 from torchinf_core.errors import FormatError, PolicyError
 from torchinf_core.loading import Bid, bids, load_artifact
 from torchinf_core.optimize.offering import Offer, Surroundings
 from torchinf_core.plugins import Plugins
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting import comparing
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Artifact, Candidate, Derived
 from torchinf_core.store.layout import is_safe_path
 from torchinf_core.types import StoredFile

@@ -11,8 +11,8 @@ from torchinf_core.loading.derived import derived_artifacts
 from torchinf_core.optimize.forming import plugin_versions
 from torchinf_core.optimize.offering import Surroundings
 from torchinf_core.optimize.report import Report
-from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import Derived
+from torchinf_core.settings.run import RunSettings
 from torchinf_core.store import verdicts
 from torchinf_core.store.verdicts import Verdict
 from torchinf_core.types import Json, Record

@@ -11,9 +11,9 @@ from torchinf_core.optimize.quiet import stdout_on_stderr
 from torchinf_core.optimize.report import Outcome, Row
 from torchinf_core.plugins import Plugins
 from torchinf_core.plugins.results import check_candidates
-from torchinf_core.run_settings import RunSettings
 from torchinf_core.runtimes import Candidate, LoadOptions
 from torchinf_core.settings import Settings
+from torchinf_core.settings.run import RunSettings
 from torchinf_core.store import Store
 
 

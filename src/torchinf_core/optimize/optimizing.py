@@ -23,8 +23,8 @@ from torchinf_core.optimize.report import Report, Row
 from torchinf_core.optimize.trial import Passed, attempt
 from torchinf_core.plugins import load_plugins
 from torchinf_core.plugins.boundary import describe
-from torchinf_core.predictor import Predictor
-from torchinf_core.run_settings import RunSettings
+from torchinf_core.predicting.predictor import Predictor
+from torchinf_core.settings.run import RunSettings
 from torchinf_core.store import Store, locks
 from torchinf_core.store import derived as shelf
 from torchinf_core.store.durable import translated

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from torchinf_core import comparing
 from torchinf_core.errors import TorchinfError
 from torchinf_core.loading import Bid, load_artifact
 from torchinf_core.optimize import measure
@@ -13,7 +12,8 @@ from torchinf_core.optimize.examples import Example
 from torchinf_core.optimize.offering import Surroundings
 from torchinf_core.optimize.quiet import stdout_on_stderr
 from torchinf_core.optimize.report import Row
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting import comparing
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array
 
 

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 
-from torchinf_core import comparing
 from torchinf_core.errors import TorchinfError
 from torchinf_core.optimize import measure
 from torchinf_core.optimize.forming import RejectedError, built, files_of, load, provenance
@@ -22,7 +21,8 @@ from torchinf_core.optimize.quiet import stdout_on_stderr
 from torchinf_core.optimize.reference import Reference, call
 from torchinf_core.optimize.report import Outcome, Row
 from torchinf_core.plugins.boundary import describe
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting import comparing
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Derived
 
 GAIN = 1.05

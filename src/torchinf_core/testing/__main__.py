@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from torchinf_core.settings import parse_size
+from torchinf_core.settings.parsing import parse_size
 from torchinf_core.testing import faults
 from torchinf_core.testing.hub import ANY, Hub
 

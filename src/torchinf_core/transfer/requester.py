@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torchinf_core import retry
+from torchinf_core.network import retry
 from torchinf_core.settings import Settings
 from torchinf_core.transfer import answers
 from torchinf_core.transfer.meter import Meter

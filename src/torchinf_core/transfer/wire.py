@@ -22,9 +22,9 @@ from urllib.parse import urljoin, urlsplit
 
 import h11
 
-from torchinf_core import http, retry
 from torchinf_core.errors import SourceError, TorchinfError
-from torchinf_core.http import httpx
+from torchinf_core.network import http, retry
+from torchinf_core.network.http import httpx
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings
 
@@ -243,7 +243,7 @@ class Wire:
         self._closed = False
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """GET a URL, following redirects under the policy of :mod:`torchinf_core.http`.
+        """GET a URL, following redirects under the policy of :mod:`torchinf_core.network.http`.
 
         Args:
             url: of the file.

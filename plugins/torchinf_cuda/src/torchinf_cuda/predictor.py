@@ -66,7 +66,7 @@ class CudaPredictor(TorchPredictor):
         return compute
 
     def failure(self, error: Exception, inputs: object) -> TorchinfError:
-        """See :meth:`torchinf_core.predictor.Predictor.failure`."""
+        """See :meth:`torchinf_core.predicting.predictor.Predictor.failure`."""
         known = translate(error, self.name, self.device)
         if known is None:
             return super().failure(error, inputs)

@@ -26,7 +26,7 @@ from torchinf_core.errors import (
     UsageError,
 )
 from torchinf_core.refs import redact
-from torchinf_core.settings import parse_size
+from torchinf_core.settings.parsing import parse_size
 from torchinf_hub.advertisement import Advertisement, parse
 from torchinf_hub.naming import GitHub
 
@@ -166,7 +166,7 @@ def _check_comment(path: Path, size: int, commit: str, place: GitHub) -> None:
 
 
 def _refusal(answer: httpx.Response, place: GitHub, what: str) -> TorchinfError:
-    from torchinf_core.http import status_error
+    from torchinf_core.network.http import status_error
 
     status, url = answer.status_code, str(answer.url)
     reset = answer.headers.get("x-ratelimit-reset", "")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from torchinf_core.errors import UntrustedError, UsageError
-from torchinf_core.settings import Settings, parse_bool, plugin_setting
+from torchinf_core.settings import Settings, plugin_setting
+from torchinf_core.settings.parsing import parse_bool
 from torchinf_core.types import Record
 from torchinf_hub.naming import is_commit
 

@@ -13,7 +13,7 @@ from torchinf_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from torchinf_core.host import Host
-    from torchinf_core.predictor import Predictor
+    from torchinf_core.predicting.predictor import Predictor
     from torchinf_core.runtimes import Artifact, Candidate, Claim, LoadOptions
 
 __all__ = ["claim", "load", "optimize"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torchinf_core.errors import LoadError, UsageError
 from torchinf_core.runtimes import Artifact, Claim, LoadOptions, Signature
-from torchinf_core.settings import parse_bool
+from torchinf_core.settings.parsing import parse_bool
 from torchinf_core.verify.external import check_external
 from torchinf_onnx.choosing import main_file
 from torchinf_onnx.predictor import OnnxPredictor

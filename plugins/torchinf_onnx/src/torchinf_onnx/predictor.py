@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-import torchinf_core.items as pictures
+import torchinf_core.predicting.items as pictures
 from torchinf_core.errors import DeviceError, LoadError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Artifact, Claim, Feeds, LoadOptions, Signature
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from torchinf_core.errors import NotCachedError, TorchinfError, UntrustedError
 from torchinf_core.models import ModelManager
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.types import Record, Trust
 from torchinf_serve.computing.item import StoppingError
 from torchinf_serve.computing.joining import Joiner

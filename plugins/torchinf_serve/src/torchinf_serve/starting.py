@@ -69,7 +69,7 @@ def serve_command(
     Every request needs a token.  One is made at the first start, in a file that only
     you can read; its path is printed.
     """
-    from torchinf_core.settings import parse_size
+    from torchinf_core.settings.parsing import parse_size
 
     try:
         sizes = [parse_size(text) for text in (max_bytes, max_store, predict_bytes)]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import typer
 
     from torchinf_core.host import Host
-    from torchinf_core.predictor import Predictor
+    from torchinf_core.predicting.predictor import Predictor
     from torchinf_core.runtimes import Artifact, Candidate, Claim, LoadOptions
 
 __all__ = ["claim", "commands", "load", "optimize"]

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from torchinf_core.errors import InputError, LoadError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Artifact, Claim, Feeds, LoadOptions, Signature
 from torchinf_tensorrt.api import Log
 

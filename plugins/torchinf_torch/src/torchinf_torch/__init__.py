@@ -12,7 +12,7 @@ from torchinf_core.hookspecs import hookimpl
 from torchinf_core.runtimes import Artifact, Candidate, Claim, LoadOptions
 
 if TYPE_CHECKING:
-    from torchinf_core.predictor import Predictor
+    from torchinf_core.predicting.predictor import Predictor
 
 __all__ = ["claim", "load", "optimize"]
 

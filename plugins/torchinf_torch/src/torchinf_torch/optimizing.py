@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from torchinf_core import arrays
 from torchinf_core.errors import LoadError
+from torchinf_core.predicting import arrays
 from torchinf_core.runtimes import Architecture, Artifact, Candidate, LoadOptions
 from torchinf_core.types import Json
 from torchinf_torch import building, devices, framework, tuning

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torchinf_core.errors import InputError, LoadError, TorchinfError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Artifact, Claim, Feeds, LoadOptions, Signature
 from torchinf_torch.calling import arrange, name_outputs, to_array
 
@@ -80,7 +80,7 @@ class TorchPredictor(Predictor):
         self._axes = len(inputs[0].shape) if fast and inputs and inputs[0].shape else 0
 
     def predict(self, inputs: Any, **options: Any) -> Any:
-        """See :meth:`torchinf_core.predictor.Predictor.predict`."""
+        """See :meth:`torchinf_core.predicting.predictor.Predictor.predict`."""
         kind = type(inputs)
         if options:
             return super().predict(inputs, **options)
@@ -102,7 +102,7 @@ class TorchPredictor(Predictor):
         return super().predict(inputs)
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
-        """See :meth:`torchinf_core.predictor.Predictor.run`."""
+        """See :meth:`torchinf_core.predicting.predictor.Predictor.run`."""
         loaded, torch = self._loaded, self._torch
         if loaded is None:
             raise LoadError(f"{self.name!r} was closed", hint="load it again")
@@ -113,7 +113,7 @@ class TorchPredictor(Predictor):
             return {name: to_array(torch, tensor) for name, tensor in found.items()}
 
     def failure(self, error: Exception, inputs: object) -> TorchinfError:
-        """See :meth:`torchinf_core.predictor.Predictor.failure`."""
+        """See :meth:`torchinf_core.predicting.predictor.Predictor.failure`."""
         known = super().failure(error, inputs)
         loaded = self._loaded
         if loaded is None or isinstance(error, TorchinfError) or type(known) is not LoadError:
@@ -130,7 +130,7 @@ class TorchPredictor(Predictor):
         return known
 
     def is_memory_error(self, error: Exception) -> bool:
-        """See :meth:`torchinf_core.predictor.Predictor.is_memory_error`."""
+        """See :meth:`torchinf_core.predicting.predictor.Predictor.is_memory_error`."""
         return is_memory_error(error)
 
     def release(self) -> None:

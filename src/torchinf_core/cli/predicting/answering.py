@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from torchinf_core import arrays, items
 from torchinf_core.cli.predicting.inputs import Inputs, Item, is_whole
 from torchinf_core.errors import InputError, LoadError, TorchinfError
+from torchinf_core.predicting import arrays, items
 
 if TYPE_CHECKING:
-    from torchinf_core.predictor import Predictor
+    from torchinf_core.predicting.predictor import Predictor
 
 Answer = tuple[Item, Any, TorchinfError | None]
 """An input with its result, or with the error that stands in its place."""

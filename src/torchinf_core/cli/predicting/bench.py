@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from torchinf_core.loading import Bid
     from torchinf_core.manager import ModelDownloader
     from torchinf_core.optimize import BenchRow
-    from torchinf_core.predictor import Predictor
-    from torchinf_core.run_settings import RunSettings
+    from torchinf_core.predicting.predictor import Predictor
+    from torchinf_core.settings.run import RunSettings
     from torchinf_core.types import Record
 
 MOST_BATCH = 65_536

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from torchinf_core import arrays, items
 from torchinf_core.errors import InputError
+from torchinf_core.predicting import arrays, items
 from torchinf_core.runtimes import ItemKind, Signature
 
 ARRAYS = (".npy", ".npz")

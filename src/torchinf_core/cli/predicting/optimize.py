@@ -24,7 +24,7 @@ from torchinf_core.errors import UsageError
 if TYPE_CHECKING:
     from torchinf_core.manager import ModelDownloader
     from torchinf_core.optimize import Report
-    from torchinf_core.run_settings import RunSettings
+    from torchinf_core.settings.run import RunSettings
     from torchinf_core.types import Event
 
 

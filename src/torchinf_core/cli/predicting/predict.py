@@ -24,8 +24,8 @@ from torchinf_core.manager import ModelDownloader
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from torchinf_core.exporting import Export
-    from torchinf_core.predictor import Predictor
+    from torchinf_core.predicting.exporting import Export
+    from torchinf_core.predicting.predictor import Predictor
     from torchinf_core.types import Record
 
 
@@ -128,7 +128,7 @@ def _record(request: Request, downloader: ModelDownloader) -> Record:
 def _open(request: Request, opened: ExitStack) -> Export | None:
     if request.out is None:
         return None
-    from torchinf_core.exporting import export
+    from torchinf_core.predicting.exporting import export
 
     out = export(request.out, force=request.force)
     opened.push(out)  # before there is a file, so that an interrupt can't leave one
@@ -165,7 +165,7 @@ def _emit(request: Request, out: Export | None, name: str, result: Any, *, sever
     if out is not None:
         out.add(name, result)
     elif request.as_json:
-        from torchinf_core.exporting import to_json
+        from torchinf_core.predicting.exporting import to_json
 
         output.say(to_json({"input": name, "result": result}))
     else:

@@ -44,7 +44,7 @@ def _brief(result: Any) -> str:
         return _one_line(text)
     if _size(result) == 1:
         return _number(_flat(result, 1)[0])
-    from torchinf_core.exporting import to_json
+    from torchinf_core.predicting.exporting import to_json
 
     return _one_line(result) if isinstance(result, str) else to_json(result)
 

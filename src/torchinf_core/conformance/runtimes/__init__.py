@@ -11,7 +11,7 @@ from torchinf_core.conformance.runtimes.bidding import BiddingConformance
 from torchinf_core.conformance.runtimes.loading import LoadingConformance
 from torchinf_core.conformance.storing import stored_files
 from torchinf_core.plugins.results import check_candidates
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Artifact, Candidate, Derived, LoadOptions
 
 

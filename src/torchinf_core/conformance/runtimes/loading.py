@@ -14,7 +14,7 @@ from torchinf_core.conformance.every import meant, shown
 from torchinf_core.conformance.runtimes.trying import Trying, error_of
 from torchinf_core.conformance.storing import artifact_of
 from torchinf_core.errors import DeviceError, LoadError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Artifact, Claim
 
 

@@ -11,7 +11,7 @@ from torchinf_core.conformance.contract import NotChecked
 from torchinf_core.conformance.every import Conformance, shown
 from torchinf_core.conformance.storing import artifact_of
 from torchinf_core.plugins.results import check_claim
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Architecture, Artifact, Claim, LoadOptions
 
 Arrays = Mapping[str, Any]

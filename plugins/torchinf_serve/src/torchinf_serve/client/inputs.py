@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from torchinf_core import arrays
 from torchinf_core.errors import InputError
+from torchinf_core.predicting import arrays
 
 _NPY = "application/x-npy"
 _NUMBERS = "biuf"

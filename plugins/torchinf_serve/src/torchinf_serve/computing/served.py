@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from torchinf_core.errors import NotFoundError, TorchinfError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import ItemKind, Signature
 from torchinf_core.types import Record
 from torchinf_serve.batching import Batcher

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torchinf_core.errors import LoadError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Feeds
 
 if TYPE_CHECKING:

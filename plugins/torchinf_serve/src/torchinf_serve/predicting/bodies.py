@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl
 import numpy as np
 import orjson
 
-from torchinf_core import arrays, items
 from torchinf_core.errors import InputError, OptionError
+from torchinf_core.predicting import arrays, items
 from torchinf_core.runtimes import Array
 from torchinf_serve.computing.item import Item
 from torchinf_serve.computing.work import Arrays, Things

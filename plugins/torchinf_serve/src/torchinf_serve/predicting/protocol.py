@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from torchinf_core import arrays
 from torchinf_core.errors import InputError, NotFoundError, TorchinfError
+from torchinf_core.predicting import arrays
 from torchinf_core.runtimes import Array
 from torchinf_serve.computing.item import StoppingError
 from torchinf_serve.computing.served import Facts, Served

@@ -14,7 +14,7 @@ from torchinf_core.cli.predicting.options import BatchSize
 from torchinf_core.cli.predicting.predict import predict
 from torchinf_core.cli.predicting.request import Request
 from torchinf_core.errors import InputError
-from torchinf_core.predictor import Predictor
+from torchinf_core.predicting.predictor import Predictor
 from torchinf_core.runtimes import Array, Feeds, ItemKind, Signature, TensorSpec
 from torchinf_serve.client import Client
 from torchinf_serve.remotely.asking import AllowHttp, TokenFile, open_client

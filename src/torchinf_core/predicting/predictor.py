@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Self
 
-from torchinf_core import arrays, items
 from torchinf_core.errors import DeviceError, InputError, LoadError, OptionError, TorchinfError
+from torchinf_core.predicting import arrays, items
 from torchinf_core.runtimes import (
     Array,
     Artifact,

@@ -16,13 +16,20 @@ from typing import Any
 
 from torchinf_core.errors import UsageError
 from torchinf_core.frozen import dataclass
-from torchinf_core.run_settings import RUN_PARSERS, RunSettings
+from torchinf_core.settings.parsing import (
+    parse_bool,
+    parse_count,
+    parse_networks,
+    parse_seconds,
+    parse_size,
+    parse_text,
+    parse_words,
+)
+from torchinf_core.settings.run import RUN_PARSERS, RunSettings
 
 DEFAULT_CACHE_DIR = "~/.torch_inference/models"
 ENV_PREFIX = "TORCHINF_"
 MIB = 1 << 20
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY = {"ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30, "ti": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,86 +110,24 @@ class Settings:
         return origin == "argument" or origin.startswith("$")
 
 
-def parse_size(value: Any) -> int:
-    """Bytes of ``4096``, ``"10M"`` (10**7), ``"1.5GiB"``.
-
-    Raises:
-        ValueError: for anything else, or a negative size.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?\s*", str(value).lower())
-    if not match or isinstance(value, bool):
-        raise ValueError("a size such as 4096, 10M or 1.5GiB")
-    unit = match[2] or ""
-    return int(float(match[1]) * (_BINARY[unit] if unit in _BINARY else _UNITS[unit]))
-
-
-def parse_seconds(value: Any) -> float:
-    """Seconds of ``30``, ``"1.5"``, ``"10s"``, ``"5m"`` or ``"2h"``."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smh]?)\s*", str(value).lower())
-    if not match or isinstance(value, bool):
-        raise ValueError("a time such as 30, 10s or 5m")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def parse_bool(value: Any) -> bool:
-    """True or False of a TOML boolean or ``1/0``, ``yes/no``, ``on/off``."""
-    word = str(value).strip().lower()
-    if word in ("1", "true", "yes", "on"):
-        return True
-    if word in ("0", "false", "no", "off", ""):
-        return False
-    raise ValueError("yes or no")
-
-
-def _count(value: Any) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,2}", str(value)):
-        raise ValueError("a number from 1 to 999")
-    return int(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError("a text")
-    return value
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(word for word in re.split(r"[,\s]+", value) if word)
-    if isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value):
-        return tuple(value)
-    raise ValueError("a list of names")
-
-
-def _networks(value: Any) -> tuple[str, ...]:
-    words = _words(value)
-    if words:
-        from torchinf_core.addresses import parse_networks
-
-        parse_networks(words)
-    return words
-
-
 _PARSERS: dict[str, Callable[[Any], Any]] = {
-    "cache_dir": _text,
+    "cache_dir": parse_text,
     "offline": parse_bool,
     "max_bytes": parse_size,
     "limit_rate": parse_size,
-    "connections": _count,
-    "retries": _count,
+    "connections": parse_count,
+    "retries": parse_count,
     "connect_timeout": parse_seconds,
     "idle_timeout": parse_seconds,
     "min_speed": parse_size,
     "min_speed_time": parse_seconds,
     "lock_timeout": parse_seconds,
     "allow_unverified": parse_bool,
-    "ca_file": _text,
-    "proxy": _text,
+    "ca_file": parse_text,
+    "proxy": parse_text,
     "public_only": parse_bool,
-    "private_networks": _networks,
-    "disable": _words,
+    "private_networks": parse_networks,
+    "disable": parse_words,
     "memory_budget": parse_size,
 }
 _TABLES = ("tokens", "plugins", "run", "models")

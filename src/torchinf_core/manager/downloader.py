@@ -1,8 +1,7 @@
-"""The library: what a program calls to get, find and forget models.
+"""Gets, finds and forgets models of one store.
 
-:class:`ModelDownloader` works on one store; the module functions work on the
-default one.  Nothing here is slower than the store it looks at: plugins are
-loaded when something has to be resolved, never before.
+Nothing here is slower than the store it looks at: plugins are loaded when something
+has to be resolved, never before.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torchinf_core.by_source import BySource
 from torchinf_core.errors import NotCachedError, UsageError
+from torchinf_core.manager.by_source import BySource
 from torchinf_core.registry import Registry
 from torchinf_core.settings import Settings, load_settings
 from torchinf_core.store import Store
@@ -335,36 +334,3 @@ def _one_name(name: str | None, model_name: str | None) -> str | None:
     if name is not None and model_name not in (None, name):
         raise UsageError(f"name={name!r} and model_name={model_name!r} contradict each other")
     return name if name is not None else model_name
-
-
-_default: ModelDownloader | None = None
-
-
-def get_model_downloader() -> ModelDownloader:
-    """The process's downloader on the default store.
-
-    Made anew when the environment or the settings file leads elsewhere.
-    """
-    global _default
-    fresh = ModelDownloader()
-    if _default is None or _default.settings != fresh.settings:
-        _default = fresh
-    return _default
-
-
-def download_model(
-    source: str, model_id: str | None = None, model_name: str | None = None, **asked: Any
-) -> tuple[Path, ModelInfo]:
-    """Have a model in the default store; see :meth:`ModelDownloader.download`.
-
-    Example::
-
-        path, info = download_model("torchvision", "resnet18")
-        path, info = download_model("url", "https://example.com/model.onnx", name="custom")
-    """
-    return get_model_downloader().download(source, model_id, model_name, **asked)
-
-
-def list_available_models() -> dict[str, ModelInfo]:
-    """Every readable model of the default store, by name."""
-    return get_model_downloader().list_available_models()

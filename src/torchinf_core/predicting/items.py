@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-from torchinf_core import arrays
 from torchinf_core.errors import InputError, MissingDependencyError
+from torchinf_core.predicting import arrays
 from torchinf_core.runtimes import ItemKind
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")

@@ -3,7 +3,7 @@
 What it adds to httpx: nothing is sent in offline mode, credentials go to the
 host they belong to and to no other, a redirect never leaves https, the TLS
 context is built when the first https request needs it, and metadata requests
-are repeated as :mod:`torchinf_core.retry` says.
+are repeated as :mod:`torchinf_core.network.retry` says.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from torchinf_core import __version__, retry
-from torchinf_core.addresses import parse_networks, public_addresses
+from torchinf_core import __version__
 from torchinf_core.errors import (
     AccessDeniedError,
     ModelNotFoundError,
@@ -29,6 +28,8 @@ from torchinf_core.errors import (
     SourceError,
     TorchinfError,
 )
+from torchinf_core.network import retry
+from torchinf_core.network.addresses import parse_networks, public_addresses
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings, host_token, token_variable
 

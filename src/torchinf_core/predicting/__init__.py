@@ -1,0 +1,1 @@
+"""From what people have to arrays and back: predictors, inputs, outputs, comparison."""
