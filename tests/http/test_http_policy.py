@@ -20,7 +20,7 @@ from torchinf_core.errors import (
     SourceError,
     TorchinfError,
 )
-from torchinf_core.network import http, retry
+from torchinf_core.network import failures, http, retry
 from torchinf_core.settings import Settings, load_settings
 from torchinf_core.testing import Hub, faults, have_openssl
 from torchinf_core.transfer.wire import Wire
@@ -103,7 +103,7 @@ def test_a_redirect_to_no_http_url_is_refused(target: str) -> None:
     ],
 )
 def test_statuses_become_typed_errors(status: int, expected: type[TorchinfError]) -> None:
-    error = http.status_error(status, "https://u:p@h/x?token=abc", {})
+    error = failures.status_error(status, "https://u:p@h/x?token=abc", {})
     assert type(error) is expected
     assert "abc" not in str(error)
     assert "u:p" not in str(error)
@@ -154,7 +154,7 @@ def test_a_proxy_that_wants_a_login_refused_no_token_of_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TORCHINF_TOKEN_H", "s3cret")
-    assert "was refused" not in http.status_error(407, "https://h/x", {}).hint
+    assert "was refused" not in failures.status_error(407, "https://h/x", {}).hint
 
 
 def refusal(url: str, settings: Settings, way: str) -> TorchinfError:
@@ -169,7 +169,7 @@ def refusal(url: str, settings: Settings, way: str) -> TorchinfError:
             wire.close()
     with http.client(settings) as client, pytest.raises(httpx.HTTPStatusError) as caught:
         client.get(url).raise_for_status()
-    return http.translate(caught.value, str(caught.value.request.url), settings)
+    return failures.translate(caught.value, str(caught.value.request.url), settings)
 
 
 def test_metadata_requests_are_repeated_with_growing_pauses(hub: Hub, pauses: list[float]) -> None:
@@ -185,7 +185,7 @@ def test_nothing_listening_is_a_network_error_that_names_the_place(pauses: list[
     with http.client(plain(retries=2)) as client:
         with pytest.raises(httpx.ConnectError) as caught:
             client.get("http://127.0.0.1:9/x")
-    error = http.translate(caught.value, "http://127.0.0.1:9/x")
+    error = failures.translate(caught.value, "http://127.0.0.1:9/x")
     assert isinstance(error, NetworkError)
     assert "127.0.0.1:9" in str(error)
     assert len(pauses) == 1
@@ -206,7 +206,7 @@ def test_an_unknown_certificate_is_an_error_at_once(pauses: list[float]) -> None
         url = hub.add("/a", b"x")
         with http.client(plain()) as client, pytest.raises(httpx.ConnectError) as caught:
             client.get(url)
-        assert "not trusted" in str(http.translate(caught.value, url))
+        assert "not trusted" in str(failures.translate(caught.value, url))
         assert pauses == []
         with http.client(plain(ca_file=hub.ca_file)) as client:
             assert client.get(url).content == b"x"

@@ -12,7 +12,8 @@ from typing import Any
 
 from torchinf_core.conformance.watching import not_watching
 from torchinf_core.frozen import dataclass
-from torchinf_core.network.http import client, httpx
+from torchinf_core.network.http import client
+from torchinf_core.network.library import httpx
 from torchinf_core.settings import Settings
 
 Respond = Callable[[httpx.Request], httpx.Response]

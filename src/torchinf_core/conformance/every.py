@@ -30,7 +30,8 @@ from torchinf_core.conformance.contract import ContractBroken, NotChecked, sente
 from torchinf_core.conformance.watching import Watch, unconnected, watching
 from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.host import Host
-from torchinf_core.network.http import httpx, translate
+from torchinf_core.network.failures import translate
+from torchinf_core.network.library import httpx
 from torchinf_core.plugins.implementations import Implementation, implementations
 from torchinf_core.settings import Settings, load_settings
 

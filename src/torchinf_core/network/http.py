@@ -1,4 +1,4 @@
-"""The one module that knows httpx: clients, policy on the wire, error translation.
+"""The client that everything is asked with, and the policy on the wire.
 
 What it adds to httpx: nothing is sent in offline mode, credentials go to the
 host they belong to and to no other, a redirect never leaves https, the TLS
@@ -11,27 +11,25 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from torchinf_core import __version__
 from torchinf_core.errors import (
-    AccessDeniedError,
-    ModelNotFoundError,
     NetworkError,
     OfflineError,
     PolicyError,
-    RefError,
     SourceError,
-    TorchinfError,
 )
 from torchinf_core.network import retry
 from torchinf_core.network.addresses import parse_networks, public_addresses
+from torchinf_core.network.credentials import authorization
+from torchinf_core.network.failures import MAX_REDIRECTS, is_certificate_error, reason
+from torchinf_core.network.library import httpx
 from torchinf_core.refs import redact
-from torchinf_core.settings import Settings, host_token, token_variable
+from torchinf_core.settings import Settings
 
 if TYPE_CHECKING:
     import ssl
@@ -39,19 +37,7 @@ if TYPE_CHECKING:
 
     from torchinf_core.types import Json
 
-# httpx imports its own command line (rich, click, pygments) when these happen to be
-# installed; a third of its import time, and nothing here uses it.
-_hidden = "httpx._main" not in sys.modules
-if _hidden:
-    sys.modules["httpx._main"] = None  # type: ignore[assignment]
-try:
-    import httpx as httpx  # noqa: PLC0414 - the others take it from here
-finally:
-    if _hidden:
-        del sys.modules["httpx._main"]
-
 USER_AGENT = f"torchinf/{__version__}"
-MAX_REDIRECTS = 10
 MOST_JSON = 64 << 20
 CONNECT_ATTEMPTS = 3
 """Attempts at a metadata request while nobody even accepts the connection."""
@@ -115,52 +101,6 @@ def proxy_for(url: str, settings: Settings) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def authorization(url: str, settings: Settings) -> str | None:
-    """Value of the ``Authorization`` header for ``url``, or None."""
-    found = _credentials(url, settings)
-    if found is None:
-        return None
-    user, secret, _ = found
-    if not user:
-        return f"Bearer {secret}"
-    import base64
-
-    return "Basic " + base64.b64encode(f"{user}:{secret}".encode()).decode()
-
-
-def _credentials(url: str, settings: Settings) -> tuple[str, str, str] | None:
-    """What logs in at exactly the host of ``url``, and in words what that is.
-
-    User and password (or ``""`` and a bearer token) from the URL itself, the
-    user's token for the host, or ``.netrc``.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.username is not None:
-        return (
-            unquote(parts.username) or "-",
-            unquote(parts.password or ""),
-            "the login in the URL",
-        )
-    if token := host_token(settings, host):
-        variable = token_variable(host)
-        held = f"in ${variable}" if os.environ.get(variable) else f"that is set for {host}"
-        return "", token, f"the token {held}"
-    path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
-    if not os.path.isfile(path):
-        return None
-    import netrc
-
-    try:
-        entry = netrc.netrc(path).authenticators(host)
-    except (netrc.NetrcParseError, OSError, ValueError):
-        return None
-    if not entry:
-        return None
-    shown = "$NETRC" if os.environ.get("NETRC") else "~/.netrc"
-    return entry[0] or "-", entry[2] or "", f"the login in {shown}"
-
-
 def tls_context(settings: Settings) -> ssl.SSLContext:
     """A verifying TLS context with the settings' certificates.
 
@@ -194,99 +134,6 @@ def refuse_downgrade(old: str, new: str) -> None:
             f"{redact(old)} redirects to the unencrypted {redact(new)}",
             hint="ask for the http URL itself if you want that",
         )
-
-
-def translate(error: Exception, url: str, settings: Settings | None = None) -> TorchinfError:
-    """The torchinf error that says what an httpx error means for ``url``.
-
-    ``settings`` are those of :func:`status_error`.
-    """
-    shown = redact(url)
-    if isinstance(error, TorchinfError):
-        return error
-    if isinstance(error, httpx.HTTPStatusError):
-        return status_error(error.response.status_code, url, error.response.headers, settings)
-    if isinstance(error, httpx.TooManyRedirects):
-        return SourceError(f"{shown} redirects more than {MAX_REDIRECTS} times")
-    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
-        return RefError(f"{shown!r} is not a usable URL: {error}")
-    if is_certificate_error(error):
-        return NetworkError(
-            f"the certificate of {urlsplit(url).hostname} is not trusted: {_reason(error)}",
-            hint="a company CA goes into ca_file of the settings, or SSL_CERT_FILE",
-        )
-    if isinstance(error, httpx.ConnectTimeout):
-        return NetworkError(f"no connection to {_where(url)}: timed out", hint=_NETWORK_HINT)
-    if isinstance(error, httpx.TimeoutException):
-        return NetworkError(f"{shown} did not answer in time", hint=_NETWORK_HINT)
-    if isinstance(error, httpx.ConnectError):
-        return NetworkError(f"no connection to {_where(url)}: {_reason(error)}", hint=_NETWORK_HINT)
-    return NetworkError(f"{shown}: {_reason(error)}", hint=_NETWORK_HINT)
-
-
-def status_error(
-    status: int,
-    url: str,
-    headers: httpx.Headers | dict[str, str],
-    settings: Settings | None = None,
-) -> TorchinfError:
-    """The torchinf error for an HTTP answer that is not a success.
-
-    Args:
-        status: of the answer.
-        url: that answered it.
-        headers: of the answer.
-        settings: tell whether a token was sent; without, the environment and
-            ``.netrc`` do.
-    """
-    shown = redact(url)
-    if status in (401, 403, 407):
-        host = urlsplit(url).hostname or ""
-        found = _credentials(url, settings or Settings()) if status != 407 else None
-        return AccessDeniedError(
-            f"{shown} answered {status}: access denied",
-            hint=f"{found[2]} was refused: see that it is still valid, and that it may read this"
-            if found
-            else f"put a token for {host} into ${token_variable(host)}, or a login into ~/.netrc",
-        )
-    if status in (404, 410):
-        return ModelNotFoundError(f"{shown} answered {status}: there is nothing there")
-    if status == 429:
-        after = headers.get("retry-after")
-        wish = f"; it asks to wait for {after[:40]}" if after else ""
-        return SourceError(f"{shown} answered 429: too many requests{wish}", hint="try again later")
-    if status >= 500:
-        return SourceError(f"{shown} answered {status}: the server failed", hint="try again later")
-    return SourceError(f"{shown} answered {status}")
-
-
-def network_error(message: str) -> NetworkError:
-    """A NetworkError with the usual next step."""
-    return NetworkError(message, hint=_NETWORK_HINT)
-
-
-def is_certificate_error(error: BaseException) -> bool:
-    """True when the chain of causes holds a failed certificate check: no retry helps."""
-    import ssl
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-_NETWORK_HINT = "check the connection and proxy settings; --offline uses what is cached"
-
-
-def _reason(error: BaseException) -> str:
-    return redact(str(error)) or type(error).__name__
-
-
-def _where(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
 
 
 def _check_redirect(response: httpx.Response) -> None:
@@ -326,7 +173,7 @@ class _Transport(httpx.BaseTransport):
                 nobody = isinstance(error, httpx.ConnectError) and attempt >= CONNECT_ATTEMPTS
                 if last or nobody or is_certificate_error(error):
                     raise
-                _log.info("%s: %s; trying again", redact(url), _reason(error))
+                _log.info("%s: %s; trying again", redact(url), reason(error))
                 retry.sleep(retry.pause_before(attempt))
                 continue
             if last or response.status_code not in retry.STATUSES:

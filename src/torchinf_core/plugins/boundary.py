@@ -158,7 +158,7 @@ def _translate(
         error.hint = _without_secrets(error.hint, settings)
         return error
     if _is_httpx(error) and isinstance(error, Exception):
-        from torchinf_core.network.http import translate
+        from torchinf_core.network.failures import translate
 
         return translate(error, _url_of(error) or about, settings)
     if hook == "fetch" and isinstance(error, OSError) and error.errno in _DISK:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torchinf_core.network.http import httpx
+from torchinf_core.network.library import httpx
 
 _OF_THE_CONNECTION = (b"host", b"connection", b"transfer-encoding", b"content-length")
 _OF_THE_CONTENT = (b"content-length", b"content-encoding", b"transfer-encoding")

@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from torchinf_core.errors import SizeLimitError
-from torchinf_core.network.http import network_error
+from torchinf_core.network.failures import network_error
 from torchinf_core.settings import Settings
 
 SLICE = 0.05

@@ -23,8 +23,9 @@ from urllib.parse import urljoin, urlsplit
 import h11
 
 from torchinf_core.errors import SourceError, TorchinfError
-from torchinf_core.network import http, retry
-from torchinf_core.network.http import httpx
+from torchinf_core.network import failures, http, retry
+from torchinf_core.network.credentials import authorization
+from torchinf_core.network.library import httpx
 from torchinf_core.refs import redact
 from torchinf_core.settings import Settings
 
@@ -198,10 +199,12 @@ class Answer:
     def _broken(self, error: Exception | None) -> BrokenError:
         where = redact(self.url)
         if error is None:
-            return BrokenError(http.network_error(f"{where} ended {self._left} bytes too early"))
+            return BrokenError(
+                failures.network_error(f"{where} ended {self._left} bytes too early")
+            )
         if isinstance(error, TimeoutError | httpx.ReadTimeout):
-            return BrokenError(http.network_error(f"{where} sent nothing for too long"))
-        return BrokenError(http.translate(error, self.url))
+            return BrokenError(failures.network_error(f"{where} sent nothing for too long"))
+        return BrokenError(failures.translate(error, self.url))
 
     def close(self) -> None:
         """Give the connection back if the whole body was read, else end it."""
@@ -258,7 +261,7 @@ class Wire:
             TorchinfError: not worth one.
         """
         first = url
-        for _ in range(http.MAX_REDIRECTS + 1):
+        for _ in range(failures.MAX_REDIRECTS + 1):
             answer = self._once(url, headers)
             if answer.status in (200, 206, 416):
                 return answer
@@ -268,12 +271,12 @@ class Wire:
                 url = _follow(url, location)
                 continue
             answer.close()
-            error = http.status_error(answer.status, url, dict(answer.headers), self.settings)
+            error = failures.status_error(answer.status, url, dict(answer.headers), self.settings)
             if answer.status in retry.STATUSES:
                 wish = retry.parse_retry_after(answer.headers.get("retry-after"))
                 raise BrokenError(error, wish)
             raise error
-        raise SourceError(f"{redact(first)} redirects more than {http.MAX_REDIRECTS} times")
+        raise SourceError(f"{redact(first)} redirects more than {failures.MAX_REDIRECTS} times")
 
     def give_back(self, lane: Lane) -> None:
         """Keep a connection for the next request to its server."""
@@ -311,7 +314,7 @@ class Wire:
         try:
             target = httpx.URL(url)
         except httpx.InvalidURL as error:
-            raise http.translate(error, url) from error
+            raise failures.translate(error, url) from error
         sent = {"accept": "*/*", **headers}
         if value := self._credentials(url, target):
             sent["authorization"] = value
@@ -325,7 +328,7 @@ class Wire:
     def _credentials(self, url: str, target: httpx.URL) -> str | None:
         key = f"{target.scheme}://{target.userinfo!r}@{target.netloc!r}"
         if key not in self._authorization:
-            self._authorization[key] = http.authorization(url, self.settings)
+            self._authorization[key] = authorization(url, self.settings)
         return self._authorization[key]
 
     def _ride(self, target: httpx.URL, origin: str, headers: Mapping[str, str]) -> Answer | None:
@@ -355,14 +358,14 @@ class Wire:
             request = self._client.build_request("GET", target, headers=dict(headers))
             response = self._client.send(request, stream=True, follow_redirects=False)
         except httpx.TransportError as error:
-            final = http.translate(error, str(target))
-            if http.is_certificate_error(error):
+            final = failures.translate(error, str(target))
+            if failures.is_certificate_error(error):
                 raise final from error
             raise BrokenError(final) from error
         except httpx.InvalidURL as error:  # of the place it redirects to
             raise SourceError(f"{redact(str(target))} redirects to no URL: {error}") from error
         except httpx.HTTPError as error:
-            raise http.translate(error, str(target)) from error
+            raise failures.translate(error, str(target)) from error
         found = {name.lower(): value for name, value in reversed(response.headers.multi_items())}
         answer = Answer(response.status_code, found, str(target), _length(found))
         answer.response = response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from torchinf_core.network.http import network_error
+from torchinf_core.network.failures import network_error
 from torchinf_core.transfer.requester import RestartError
 from torchinf_core.transfer.wire import Answer, BrokenError
 

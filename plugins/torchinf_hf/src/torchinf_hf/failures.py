@@ -16,7 +16,7 @@ from torchinf_core.errors import (
     SourceError,
     TorchinfError,
 )
-from torchinf_core.network.http import status_error
+from torchinf_core.network.failures import status_error
 from torchinf_core.refs import redact
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -166,7 +166,7 @@ def _check_comment(path: Path, size: int, commit: str, place: GitHub) -> None:
 
 
 def _refusal(answer: httpx.Response, place: GitHub, what: str) -> TorchinfError:
-    from torchinf_core.network.http import status_error
+    from torchinf_core.network.failures import status_error
 
     status, url = answer.status_code, str(answer.url)
     reset = answer.headers.get("x-ratelimit-reset", "")

@@ -19,7 +19,7 @@ from torchinf_core.errors import (
     PluginContractError,
     SourceError,
 )
-from torchinf_core.network.http import httpx
+from torchinf_core.network.library import httpx
 from torchinf_core.refs import parse_ref
 from torchinf_core.types import ModelRef, Plan
 from torchinf_core.verify import check_plan

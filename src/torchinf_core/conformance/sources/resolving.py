@@ -17,7 +17,7 @@ from torchinf_core.errors import (
     NetworkError,
     PluginContractError,
 )
-from torchinf_core.network.http import httpx
+from torchinf_core.network.library import httpx
 from torchinf_core.plugins.results import check_plan as check_types
 from torchinf_core.plugins.results import check_sources
 from torchinf_core.refs import parse_ref
