@@ -140,6 +140,23 @@ def test_a_read_only_store_answers_and_says_that_it_takes_nothing(
 
 
 @pytest.mark.root
+def test_a_copy_of_a_store_that_can_not_be_written_is_whole(
+    mounts, run, make_shelf, make_cli, tmp_path
+):
+    shelf = make_shelf(tmp_path / "first")
+    shelf.add("old", OLD)
+    local = model_file(tmp_path, 1000, "hit.bin")
+    assert make_cli(shelf.store.root)("download", local).returncode == 0
+    run(["cp", "-a", str(shelf.store.root), str(tmp_path / "copy")])
+    target = mounts("--bind", tmp_path / "copy")
+    run(["mount", "-o", "remount,ro,bind", str(target)])
+    cli = make_cli(target)
+    for words in (("path", "old"), ("download", local), ("verify", "--all"), ("fsck",)):
+        done = cli(*words)
+        assert done.returncode == 0, (words, done.stderr)
+
+
+@pytest.mark.root
 def test_a_store_of_another_user_is_exit_6_and_names_the_path(
     as_root, make_shelf, make_cli, tmp_path, request
 ):

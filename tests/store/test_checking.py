@@ -128,17 +128,6 @@ def test_a_lost_model_directory_is_rebuilt_from_blobs(shelf, files):
     assert shelf.content("m") == files
 
 
-def test_a_store_that_was_copied_elsewhere_is_in_order_after_a_repair(shelf, tmp_path, make_shelf):
-    shelf.add("m", FILES)
-    shelf.add("n", ONNX)
-    assert os.system(f"cp -a {shelf.store.root} {tmp_path}/copy") == 0
-    copy = make_shelf(tmp_path / "copy")
-    assert set(kinds(copy.store.fsck())) == {"changed"}
-    copy.store.fsck(repair=True)
-    assert copy.damage() == []
-    assert copy.content("m") == FILES
-
-
 def test_a_copy_restores_the_blob_from_which_a_damaged_model_is_restored(shelf):
     for names in (("a", "b"), ("d", "c")):
         linked = shelf.add(names[0], {"m.bin": b"shared" * 100})

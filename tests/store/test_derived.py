@@ -326,3 +326,29 @@ def test_a_file_in_the_way_of_the_forms_is_an_error(shelf, record):
     assert found(shelf) == []
     with pytest.raises(OSError):
         publish(shelf, make(record))
+
+
+def test_a_form_in_a_store_that_was_copied_is_as_good_and_hashed_once(
+    shelf, record, tmp_path, make_shelf, monkeypatch
+):
+    directory = publish(shelf, make(record))
+    assert os.system(f"cp -a {shelf.store.root} {tmp_path}/copy") == 0
+    copy = make_shelf(tmp_path / "copy")
+    place = directory.replace(str(shelf.store.root), str(copy.store.root))
+    [form] = found(copy)
+    assert form.label == "fast"
+    monkeypatch.setattr("torchinf_core.verify.hash_file", lambda path: 1 / 0)
+    assert derived.read(place, record.generation) == form
+    assert list(derived.unusable(os.path.dirname(place), 0.0)) == []
+    assert sorted(os.listdir(os.path.dirname(place))) == [os.path.basename(place)]
+
+
+def test_another_content_in_a_form_behind_the_same_size_and_time_is_damage(shelf, record):
+    directory = publish(shelf, make(record))
+    path = f"{directory}/engine.bin"
+    before = os.stat(path)
+    with open(f"{path}.new", "wb") as file:
+        file.write(b"ENGINE" * 100)
+    os.utime(f"{path}.new", ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(f"{path}.new", path)
+    assert found(shelf) == []

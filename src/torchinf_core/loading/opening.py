@@ -79,7 +79,8 @@ def check_files(record: Record, store: Store, when: str) -> None:
     """See that a model's files are what was recorded.
 
     Size, time and inode are compared always; the content is hashed where ``when``
-    is ``always``, or ``boot`` and nobody did so since the machine was started.
+    is ``always``, or ``boot`` and nobody did so since the machine was started, and
+    once where the files were moved.
 
     Raises:
         IntegrityError: a file is missing, or another.

@@ -180,7 +180,10 @@ class ModelDownloader(BySource):
         Raises:
             NotCachedError: the store has no such model.
         """
-        return self.store.model_path(self.get_record(name))
+        record = self.get_record(name)
+        # Files that were moved here are hashed now, and the next look is a cheap one.
+        self.store.check(record, full=False)
+        return self.store.model_path(record)
 
     def get_model_info(self, name: str) -> ModelInfo:
         """What is known of a stored model.

@@ -11,15 +11,15 @@ from __future__ import annotations
 import errno
 import json
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from torchinf_core.hardware import stale
 from torchinf_core.runtimes import Derived
 from torchinf_core.store import verdicts
+from torchinf_core.store.check import looked_at, stamped
 from torchinf_core.store.durable import (
     make_directory,
     remove_tree,
@@ -79,8 +79,11 @@ def read(directory: str, parent: str) -> Derived:
         raise ValueError("its derived.json was changed")
     if derived.parent != parent:
         raise ValueError("it was made from another content")
-    for file in derived.files:
-        _compare(f"{directory}/{file.path}", file)
+    files = tuple(_compared(f"{directory}/{file.path}", file) for file in derived.files)
+    if files != derived.files:
+        derived = replace(derived, files=files)
+        with suppress(OSError):  # of a store that can't be written; the same the next time
+            _note(directory, derived)
     return derived
 
 
@@ -101,15 +104,8 @@ def publish(layout: Layout, name: str, derived: Derived, stage: str) -> str:
         ValueError: the provenance holds something that JSON can't.
     """
     place = layout.derived(name, derived.parent)
-    stored = tuple(_stamped(f"{stage}/{file.path}", file) for file in derived.files)
-    document = {**_document(derived), "files": [asdict(file) for file in stored]}
-    try:
-        text = json.dumps(document, indent=1, allow_nan=False)
-    except TypeError as error:
-        raise ValueError(str(error)) from None
-    fd = os.open(f"{stage}/{RECORD}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    with open(fd, "w", encoding="utf-8") as file:
-        file.write(text)
+    stored = tuple(stamped(file, os.lstat(f"{stage}/{file.path}")) for file in derived.files)
+    _write(f"{stage}/{RECORD}", replace(derived, files=stored))
     for folder, _, names in os.walk(stage, topdown=False):
         for each in names:
             path = f"{folder}/{each}"
@@ -241,23 +237,36 @@ def _digest(derived: Derived) -> str:
     return hex_digest(text.encode())[:32]
 
 
-def _stamped(path: str, file: StoredFile) -> StoredFile:
-    status = os.lstat(path)
-    return StoredFile(
-        path=file.path,
-        size=status.st_size,
-        sha256=file.sha256,
-        format=file.format,
-        mtime_ns=status.st_mtime_ns,
-        inode=status.st_ino,
-    )
+def _compared(path: str, file: StoredFile) -> StoredFile:
+    """The file as it looks now, when it is the one that was made."""
+    found = os.lstat(path)
+    if wrong := looked_at(path, found, file):
+        raise ValueError(f"{file.path} {wrong[1]}")
+    return stamped(file, found)
 
 
-def _compare(path: str, file: StoredFile) -> None:
-    status = os.lstat(path)
-    seen = (status.st_size, status.st_mtime_ns, status.st_ino)
-    if not stat.S_ISREG(status.st_mode) or seen != (file.size, file.mtime_ns, file.inode):
-        raise ValueError(f"{file.path} was touched since it was made")
+def _note(directory: str, derived: Derived) -> None:
+    """Replace the provenance of a form whose files were moved."""
+    new = f"{directory}.tmp-{token()}"
+    try:
+        _write(new, derived)
+        os.chmod(new, 0o444)
+        sync_file(new)
+        os.rename(new, f"{directory}/{RECORD}")
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(new)
+
+
+def _write(path: str, derived: Derived) -> None:
+    document = {**_document(derived), "files": [asdict(file) for file in derived.files]}
+    try:
+        text = json.dumps(document, indent=1, allow_nan=False)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    with open(fd, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _parse(document: Mapping[str, Any]) -> Derived:

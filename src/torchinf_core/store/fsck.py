@@ -1,6 +1,6 @@
 """Check the parts of a store against each other, and mend what can be mended.
 
-Looking hashes nothing; a repair hashes what it restores from, so that nothing
+Looking hashes only what was moved; a repair hashes what it restores from, so that nothing
 gets a name whose content was not compared with it.
 """
 

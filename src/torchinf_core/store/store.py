@@ -229,10 +229,12 @@ class Store:
 
         Args:
             record: of the model.
-            full: hash every file; else only size, time and inode are compared.
+            full: hash every file; else size, time and inode are compared, and a file
+                of which only the inode differs is hashed: it was copied or restored.
 
         Returns:
-            What is wrong; empty for an intact model.  Nothing is changed.
+            What is wrong; empty for an intact model.  Nothing is changed, but that
+            the record of an intact model that was moved gets the new inodes.
         """
         from torchinf_core.store import check
 
@@ -304,7 +306,9 @@ class Store:
             return usage.usage(self.layout, locks_work=self.locks_work)
 
     def fsck(self, repair: bool = False) -> list[Problem]:
-        """Check records, model directories and blobs against each other, without hashing.
+        """Check records, model directories and blobs against each other.
+
+        Nothing is hashed but files that were moved; see :meth:`check`.
 
         Args:
             repair: set damaged records aside, restore what another copy in the
