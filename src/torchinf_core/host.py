@@ -56,7 +56,8 @@ class Host:
         """An HTTP client with the user's proxies, certificates, tokens and time-outs.
 
         It follows redirects, repeats GET and HEAD after passing failures, and
-        is closed when the hook returns.  Its exceptions may be left to the core.
+        is closed when the hook returns.  A header ``authorization`` that the plugin
+        gives is sent in place of the user's.  Its exceptions may be left to the core.
         """
         if self._http is None:
             from torchinf_core.network.http import client
@@ -78,14 +79,17 @@ class Host:
     def setting(self, key: str) -> Any:
         """The plugin's own setting, or None.
 
-        From ``TORCHINF_<PLUGIN>_<KEY>``, else ``[plugins.<plugin>]`` of the file.
+        From ``TORCHINF_<PLUGIN>_<KEY>`` (upper case, anything but letters and digits
+        as ``_``), always a text; else from ``[plugins.<plugin>]`` of the settings file.
         """
         return plugin_setting(self.settings, self.plugin, key)
 
     def token(self, host: str) -> str:
         """The user's bearer token for exactly this host, or ``""``.
 
-        ``http`` sends it by itself; this is for other means of transport.
+        From ``TORCHINF_TOKEN_<HOST>`` (upper case, anything but letters and digits as
+        ``_``, without the port), else from ``[tokens]`` of the settings file.  ``http``
+        sends it by itself; this is for other means of transport.
         """
         return host_token(self.settings, host)
 

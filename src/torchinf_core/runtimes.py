@@ -28,6 +28,7 @@ Run = Callable[[Feeds], dict[str, Array]]
 Pipeline = Callable[[Sequence[Any], Mapping[str, Any]], list[Any]]
 """Turns a few items that people have into as many results; takes options such as ``top=5``."""
 ItemKind = Literal["array", "image", "text", "mapping"]
+"""What people give to a model: an array, a ``PIL.Image`` in RGB, a ``str`` or a ``dict``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,13 @@ from types import ModuleType
 
 import pytest
 
+from torchinf_core.conformance import run
 from torchinf_core.hookspecs import hook_names
+from torchinf_core.hookspecs.runtimes import RuntimeHooks
+from torchinf_core.hookspecs.sources import SourceHooks
 from torchinf_core.plugins.implementations import ROUTED
+from torchinf_core.scaffold import render
+from torchinf_core.testing import faults
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs/plugins/writing-a-source.md").read_text()
@@ -20,7 +25,8 @@ EXAMPLE = ROOT / "examples/torchinf_zoo"
 
 
 @pytest.fixture
-def generator() -> ModuleType:
+def generator(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
     assert spec is not None
     assert spec.loader is not None
@@ -44,6 +50,43 @@ def test_every_hook_has_its_section_with_an_example(generator: ModuleType) -> No
         ast.parse(blocks[1])
         mode = "any plugin may wrap it" if hook in ROUTED else "can't be wrapped"
         assert mode in " ".join(section.split())
+
+
+def test_every_fault_and_option_is_on_the_page_of_tools(generator: ModuleType) -> None:
+    page = generator.tools_page()
+    for name in (*faults.CATALOGUE, "--token SECRET", "torchinf_home", "hub.fail(path, *faults)"):
+        assert f"`{name}`" in page or f"## {name}\n" in page
+    for fault in ("cut(at=0.5)", "status(code, **headers)", "together(first, *others)"):
+        assert f"`{fault}`" in page
+
+
+def test_the_page_of_tools_shows_a_test_that_passes(
+    generator: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    template = render("zoo", "source")
+    (tmp_path / "torchinf_zoo.py").write_text(template["src/torchinf_zoo.py"])
+    [block] = re.findall(r"```python\n(class TestZoo.*?)```", generator.tools_page(), re.DOTALL)
+    start = template["tests/test_torchinf_zoo.py"].partition("class ")[0]
+    space: dict[str, object] = {"__name__": "test_zoo"}
+    sys.modules.pop("torchinf_zoo", None)
+    try:
+        exec(f"{start}\nfrom torchinf_core.testing import forward\n\n{block}", space)
+        verdicts = list(run(space["TestZoo"]))  # type: ignore[arg-type]
+    finally:
+        sys.modules.pop("torchinf_zoo", None)
+    assert [verdict for verdict in verdicts if verdict.outcome == "broken"] == []
+    assert sum(verdict.outcome == "kept" for verdict in verdicts) > 15
+
+
+def test_what_the_hooks_exchange_is_told_with_its_members(generator: ModuleType) -> None:
+    page = generator.hooks_page()
+    for name in ("artifact.having(*formats)", "artifact.path(file)", "Trust.CODE", "record.size"):
+        assert f"**`{name}`**" in page
+    for kind in (*vars(RuntimeHooks).values(), *vars(SourceHooks).values()):
+        for word in re.findall(r"[A-Z]\w+", str(getattr(kind, "__annotations__", ""))):
+            known = f"\n### {word}\n" in page or f"\n## {word}\n" in page or f"`{word} = " in page
+            assert known or word in ("Mapping", "Iterable", "Path", "None"), word
 
 
 def test_the_example_is_the_plugin_of_the_tutorial() -> None:

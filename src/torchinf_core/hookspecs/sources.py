@@ -139,7 +139,8 @@ class SourceHooks:
 
         What the user set for that host wins, and is then not asked for here.  The core
         keeps a token in memory for this transfer, sends it to no other host, and never
-        stores, logs or shows it.
+        stores, logs or shows it.  ``host.http`` does not send it: ``resolve`` and
+        ``search`` put it into a header of their own.
 
         * For any other host than the source's own the answer is None.
           [tokens_are_for_their_host]
@@ -178,7 +179,8 @@ class SourceHooks:
 
         Args:
             scheme: the user's word for the source, canonical or an alias.
-            pattern: part of a name, or a pattern with ``*``.
+            pattern: a part of a name, or one with ``*`` in it for anything; whether
+                upper and lower case differ is the source's choice.
             limit: most hits that are of use.
             host: HTTP client, secrets and notes; see :class:`Host`.
 
@@ -187,7 +189,7 @@ class SourceHooks:
             @hookimpl
             def search(pattern, host):
                 for name in host.json(INDEX):
-                    if pattern in name:
+                    if fnmatch.fnmatchcase(name, f"*{pattern}*"):
                         yield SearchHit(f"zoo:{name}")
         """
         raise NotImplementedError
