@@ -45,8 +45,8 @@ of a model use `torchinf info NAME --json`; a record may gain fields.
 torchinf runs; nothing else keeps anything of it. What was deleted by hand is found
 by `torchinf fsck`.
 
-**Copying.** The whole directory while nobody writes to it, with hard links kept, and then
-`torchinf fsck --repair`: [without a network](../guide/offline.md).
+**Copying.** The whole directory while nobody writes to it, with times kept, and hard links where
+space matters: [without a network](../guide/offline.md).
 
 **Writing.** Only torchinf. Every name appears by a rename of something complete and synced, so a
 reader never sees half a file.

@@ -129,6 +129,19 @@ def test_of_a_model_that_is_damaged_no_record_is_refreshed(shelf):
     assert shelf.registry.get("m") == record
 
 
+def test_a_store_that_was_copied_without_its_times_is_in_order_after_a_repair(
+    shelf, tmp_path, make_shelf
+):
+    shelf.add("m", FILES)
+    shelf.add("n", ONNX)
+    subprocess.run(["cp", "-r", shelf.store.root, tmp_path / "copy"], check=True)
+    copy = make_shelf(tmp_path / "copy")
+    assert {problem.kind for problem in copy.store.fsck()} == {"changed"}
+    assert all(problem.repaired for problem in copy.store.fsck(repair=True))
+    assert copy.damage() == []
+    assert copy.content("m") == FILES
+
+
 def test_a_changed_time_is_told_as_before(copied):
     copy = copied()
     os.utime(copy.store.model_dir(copy.registry.get("m")) / "model.bin", ns=(1, 1))

@@ -80,8 +80,9 @@ def fsck_command(
 ) -> None:
     """Check the store as a whole, and repair it.
 
-    Nothing is hashed; torchinf verify does that.  A model that lacks content is
-    fetched anew by downloading it again.
+    Nothing is hashed but files that were copied or restored since, once; torchinf
+    verify hashes all.  A model that lacks content is fetched anew by downloading it
+    again.
     """
     problems = open_downloader(cache_dir, verbose).store.fsck(repair=repair)
     if as_json:
