@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import importlib.util
+import pickle
 import re
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from torchinf_core.conformance import run
+from torchinf_core.errors import FormatError
 from torchinf_core.hookspecs import hook_names
 from torchinf_core.hookspecs.runtimes import RuntimeHooks
 from torchinf_core.hookspecs.sources import SourceHooks
 from torchinf_core.plugins.implementations import ROUTED
 from torchinf_core.scaffold import render
 from torchinf_core.testing import faults
+from torchinf_core.verify import content, sniff, torchfile
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs/plugins/writing-a-source.md").read_text()
@@ -132,6 +138,49 @@ def test_the_wrappers_and_the_private_registry_are_those_of_the_examples() -> No
         f"in {files[0].count(chr(10))} lines"
         in (ROOT / "examples/torchinf_oci/README.md").read_text()
     )
+
+
+def formats_of_the_core() -> set[str]:
+    """What the readers of files call formats, wherever one is written down."""
+    found = set()
+    for path in (ROOT / "src/torchinf_core/verify").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Sniffed", "_as"):
+                first = node.args[0] if node.args else None
+                found |= {
+                    one.value
+                    for one in ast.walk(first or node)
+                    if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                }
+    return found | {kind for kind, _ in torchfile._MARKS}
+
+
+def test_the_page_for_runtimes_lists_the_formats_that_the_core_finds(tmp_path: Path) -> None:
+    page = (ROOT / "docs/plugins/writing-a-runtime.md").read_text()
+    rows = dict(re.findall(r"^\| ([`\w, -]+) \| (.*) \|$", page, re.MULTILINE))
+    told = {name for cell in rows for name in re.findall(r"`([\w-]+)`", cell)}
+    assert told == formats_of_the_core()
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY")
+    with tarfile.open(tmp_path / "m.tar", "w") as tar:
+        tar.add(tmp_path / "w.npz")
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY" + bytes(200))
+    (tmp_path / "m.bin.gz").write_bytes(gzip.compress(b"m"))
+    (tmp_path / "m").write_bytes(pickle.dumps({}))
+    found = {path.name: sniff(path, path.name).format for path in tmp_path.iterdir()}
+    assert found == {
+        "w.npz": "zip",
+        "m.tar": "tar",
+        "a.npy": None,
+        "m.bin.gz": "gzip",
+        "m": "pickle",
+    }
+    named = re.findall(r"called ((?:`\.\w+`(?:, | or )?)+)", "\n".join(rows.values()))
+    suffixes = [suffix for names in named for suffix in re.findall(r"\.\w+", names)]
+    assert {*suffixes} == {*content._BY_SUFFIX, *content._PICKLES}
+    for suffix in (".safetensors", ".onnx", ".gguf", ".pt", ".pth"):
+        with pytest.raises(FormatError):
+            sniff(tmp_path / "a.npy", f"m{suffix}")
 
 
 def test_every_block_of_the_tutorial_is_python() -> None:
