@@ -7,6 +7,7 @@ plugin requires is what these tests run with.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,10 +26,12 @@ try:
 finally:
     sys.path.pop(0)
 
-PAGES = ("index.md", "writing-a-runtime.md", "testing.md")
+PAGES = ("index.md", "writing-a-source.md", "writing-a-runtime.md", "testing.md")
+EXAMPLE = ROOT / "examples/torchinf_zoo"
 STATUS = {
     "torchinf download zoo:nothing": 3,
     "torchinf check-plugin zoo": 9,
+    "torchinf download zoo:tiny-mlp": 4,
 }
 """Command of a page that has to fail → its exit status."""
 
@@ -49,11 +52,16 @@ class Author:
             script = self.bin / name
             script.write_text(f'#!/bin/sh\nexec {python} -m {module} "$@"\n')
             script.chmod(0o755)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        install = "pip install -q --no-deps --no-build-isolation --no-index -e ."
-        self.names = {"8123": str(port), "pip install -e '.[test]'": install}
+        with socket.socket() as free, socket.socket() as other:
+            for listener in (free, other):
+                listener.bind(("127.0.0.1", 0))
+            ports = [str(listener.getsockname()[1]) for listener in (free, other)]
+        quietly = "pip install -q --no-deps --no-build-isolation --no-index"
+        self.names = {"8123": ports[0], "8124": ports[1]}
+        self.names |= {
+            "pip install -e '.[test]'": f"{quietly} -e .",
+            "pip install .": f"{quietly} .",
+        }
 
     def furnish(self, place: Path) -> None:
         place.mkdir()
@@ -74,7 +82,7 @@ def reader(tmp_path: Path) -> Iterator[blocks.Reader]:
     reader = blocks.Reader(Author(tmp_path), home)
     yield reader
     reader.close()
-    for file in home.rglob("server.pid"):
+    for file in home.rglob("*.pid"):
         with suppress(ProcessLookupError):
             os.kill(int(file.read_text()), signal.SIGTERM)
 
@@ -84,7 +92,11 @@ def reader(tmp_path: Path) -> Iterator[blocks.Reader]:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_for_authors_can_be_followed(page: str, reader: blocks.Reader) -> None:
     steps = blocks.steps(f"docs/plugins/{page}", (ROOT / "docs/plugins" / page).read_text())
-    followed = [step for step in steps if step.language != "python"]  # parts of the templates
+    # What is in Python is in the files of a template or an example.
+    followed = [step for step in steps if step.language != "python"]
+    if page == "writing-a-source.md":
+        for name in ("torchinf_zoo.py", "pyproject.toml"):
+            shutil.copy(EXAMPLE / name, reader.place)
     assert followed
     for step in followed:
         status, printed = reader.run(step)
@@ -119,11 +131,10 @@ def test_the_example_of_a_check_that_is_expected_to_fail_is_accepted(tmp_path: P
         "import pytest\nimport torchinf_zoo\nfrom torchinf_core.testing import SourceConformance\n"
     )
     (tmp_path / "test_old.py").write_text(f"{start}\n\n{block}")
-    zoo = ROOT / "examples/torchinf_zoo"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(zoo), *sys.path[1:]])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLE), *sys.path[1:]])},
         capture_output=True,
         text=True,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import hashlib
 import importlib.util
 import pickle
 import re
@@ -12,10 +13,13 @@ import tarfile
 import zipfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import httpx
 import pytest
 
-from torchinf_core.conformance import run
+from torchinf_core import Host, Plan, RemoteFile, Settings, parse_ref
+from torchinf_core.conformance import RuntimeConformance, SourceConformance, run
 from torchinf_core.errors import FormatError
 from torchinf_core.hookspecs import hook_names
 from torchinf_core.hookspecs.runtimes import RuntimeHooks
@@ -28,6 +32,7 @@ from torchinf_core.verify import content, sniff, torchfile
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs/plugins/writing-a-source.md").read_text()
 EXAMPLE = ROOT / "examples/torchinf_zoo"
+ENTRY = {"url": "https://zoo.example/tiny.safetensors", "size": 84, "sha256": "0" * 64}
 
 
 @pytest.fixture
@@ -116,6 +121,89 @@ def test_the_test_of_the_tutorial_passes(monkeypatch: pytest.MonkeyPatch) -> Non
         space["test_the_latest_tag_is_resolved"](monkeypatch)  # type: ignore[operator]
     finally:
         sys.modules.pop("torchinf_zoo", None)
+
+
+def shown_plugin(block: str, *changes: tuple[str, str]) -> Any:
+    """The plugin of the tutorial with a block that the page shows for it."""
+    code = (EXAMPLE / "torchinf_zoo.py").read_text()
+    for before, after in changes:
+        assert before in code
+        code = code.replace(before, after)
+    module = ModuleType("torchinf_shown")
+    exec(f"{code}\n\n{block}", vars(module))
+    return module
+
+
+def broken_by(module: ModuleType, kept: str, **answers: object) -> list[str]:
+    """Checks of the kit that a shown plugin breaks; it has to keep some that begin so."""
+    answers |= {"plugin": module, "good_ref": "zoo:tiny-mlp@1", "missing_ref": "zoo:nope"}
+    kit = type("TestShown", (SourceConformance,), {"__module__": __name__, **answers})
+    verdicts = list(run(kit))
+    assert any(one.outcome == "kept" for one in verdicts if one.check.startswith(kept))
+    return [f"{one.check}: {one.happened}" for one in verdicts if one.outcome == "broken"]
+
+
+def test_the_search_of_the_tutorial_keeps_its_contract() -> None:
+    [block] = [b for b in re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL) if "fnm" in b]
+    index = {name: {"latest": "1", "tags": {"1": ENTRY}} for name in ("tiny-mlp", "Tiny")}
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=index)
+
+    plugin = shown_plugin(block)
+    told = {"respond": lambda _self, request: answer(request), "pattern": "tiny-mlp"}
+    assert broken_by(plugin, "search", files_need="weights that are none", **told) == []
+    with Host(Settings(), "zoo", httpx.Client(transport=httpx.MockTransport(answer))) as host:
+        assert [hit.ref for hit in plugin.search("t*mlp", host)] == ["zoo:tiny-mlp"]
+        assert [hit.ref for hit in plugin.search("iny", host)] == ["zoo:tiny-mlp", "zoo:Tiny"]
+
+
+def test_a_token_of_the_user_reaches_the_server_as_the_page_on_tests_says() -> None:
+    page = (ROOT / "docs/plugins/testing.md").read_text()
+    [shown] = re.findall(r"`(\{\"TORCHINF_TOKEN_.*?\})`", page)
+
+    def respond(_self: object, request: httpx.Request) -> httpx.Response:
+        if request.headers.get("authorization") != "Bearer s3cret":
+            return httpx.Response(401)
+        return httpx.Response(200, json={"tiny-mlp": {"latest": "1", "tags": {"1": ENTRY}}})
+
+    told = {"respond": respond, "environ": ast.literal_eval(shown)}
+    assert broken_by(shown_plugin(""), "resolve", files_need="weights that are none", **told) == []
+
+
+def test_the_page_on_tests_has_every_question_of_the_kits() -> None:
+    page = (ROOT / "docs/plugins/testing.md").read_text()
+    for kit in (SourceConformance, RuntimeConformance):
+        for base in kit.__mro__:
+            for question in getattr(base, "__annotations__", {}):
+                assert f"`{question}`" in page, question
+
+
+def test_the_fetch_of_the_tutorial_sends_the_key_and_follows_no_redirect(tmp_path: Path) -> None:
+    [block] = [b for b in re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL) if "x-api" in b]
+    asked = 'host.json(host.setting("index") or INDEX)'
+    plugin = shown_plugin(block, (asked, asked.replace("INDEX)", "INDEX, key(host))")))
+    weights = b"weights"
+    entry = {**ENTRY, "size": len(weights), "sha256": hashlib.sha256(weights).hexdigest()}
+
+    def respond(_self: object, request: httpx.Request) -> httpx.Response:
+        if request.headers.get("x-api-key") != "s3cret-key":
+            return httpx.Response(401)
+        if str(request.url) == entry["url"]:
+            return httpx.Response(200, content=weights)
+        return httpx.Response(200, json={"tiny-mlp": {"latest": "1", "tags": {"1": entry}}})
+
+    told = {"settings": {"key": "s3cret-key"}, "files_need": "the header X-Api-Key"}
+    assert broken_by(plugin, "fetch", respond=respond, **told) == []
+
+    def elsewhere(request: httpx.Request) -> httpx.Response:
+        assert request.url.host == "zoo.example"
+        return httpx.Response(302, headers={"location": "https://thief.example/"})
+
+    plan = Plan(parse_ref("zoo:tiny-mlp"), "m", (RemoteFile("m", "https://zoo.example/m"),))
+    client = httpx.Client(transport=httpx.MockTransport(elsewhere), follow_redirects=True)
+    with Host(Settings(), "zoo", client) as host, pytest.raises(httpx.HTTPStatusError):
+        plugin.fetch(plan, tmp_path, host)
 
 
 def test_the_wrappers_and_the_private_registry_are_those_of_the_examples() -> None:
