@@ -21,6 +21,7 @@ LINT = ["ruff>=0.14,<0.18", "mypy>=1.18,<3", "import-linter>=2.3,<3"]
 TEST = [
     "pytest>=8,<10",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "onnx>=1.18",
     "safetensors>=0.5",
@@ -166,7 +167,12 @@ def tests(session: nox.Session) -> None:
     check(session)
     # The server is asked five thousand strange things here, and a few hundred elsewhere.
     examples = os.environ.get("TORCHINF_SCHEMA_EXAMPLES", "5000")
-    session.run("pytest", *session.posargs, env={"TORCHINF_SCHEMA_EXAMPLES": examples})
+    # A file's tests share servers and models, so they stay together.
+    workers = str(min(os.cpu_count() or 1, 4))
+    session.run(
+        *("pytest", "-n", workers, "--dist", "loadfile", *session.posargs),
+        env={"TORCHINF_SCHEMA_EXAMPLES": examples},
+    )
 
 
 @nox.session

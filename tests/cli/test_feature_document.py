@@ -136,7 +136,7 @@ def test_the_default_directory_is_the_documented_one(monkeypatch, own_home):
 
 
 def test_the_debug_recipe_shows_something_useful(mirror, caplog):
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="torchinf")
     download_model("torchvision", "resnet18")
     told = [record.getMessage() for record in caplog.records if record.name.startswith("torchinf")]
     assert any("resolved by the torchvision source" in line for line in told)

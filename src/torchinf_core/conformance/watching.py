@@ -108,9 +108,7 @@ def watching(own: str = "") -> Iterator[Watch]:
     finally:
         _watches.remove(watch)
         builtins.__import__, importlib.import_module = statement, function
-        if hidden:
-            _hide(own)
-            sys.modules.update(hidden)
+        _put_back(own, hidden)
 
 
 @contextmanager
@@ -175,6 +173,18 @@ def _hide(own: str) -> dict[str, ModuleType]:
     """Take a package's inner modules out of ``sys.modules``; the package itself stays."""
     names = [name for name in sys.modules if own and name.startswith(f"{own}.")]
     return {name: sys.modules.pop(name) for name in names}
+
+
+def _put_back(own: str, hidden: dict[str, ModuleType]) -> None:
+    """The inner modules as they were, and what leads to them: an import also sets an attribute."""
+    anew = _hide(own)
+    sys.modules.update(hidden)
+    for name in anew.keys() | hidden.keys():
+        parent, _, leaf = name.rpartition(".")
+        if name in hidden:
+            setattr(sys.modules[parent], leaf, hidden[name])
+        elif parent in sys.modules:
+            vars(sys.modules[parent]).pop(leaf, None)
 
 
 def _text(value: Any) -> str:
