@@ -12,6 +12,8 @@ from types import ModuleType
 
 from torchinf_core import types
 
+WIDEST = 90
+"""Characters of a call that a line of a page has room for."""
 MADE = "<!-- made by docs/generate.py from the docstrings; change those -->"
 
 
@@ -60,12 +62,13 @@ def members(word: str, kind: type, *, brief: bool = False, only: tuple[str, ...]
 
 
 def call(made: object) -> str:
-    """The parameters of a call with their defaults, without types; nothing for a property."""
+    """The parameters of a call with short defaults, without types; nothing for a property."""
     if not callable(made):
         return ""
     taken = inspect.signature(made).parameters.values()
     bare = [one.replace(annotation=inspect.Parameter.empty) for one in taken if one.name != "self"]
-    return str(inspect.Signature(bare))
+    text = str(inspect.Signature(bare))
+    return text if len(text) < WIDEST else re.sub(r"=('[^']*'|\w+)", "=...", text)
 
 
 def markdown(docstring: str) -> str:
