@@ -31,6 +31,13 @@ WRITE, READ = "a-token-that-may-write-things", "a-token-that-may-only-read-it"
 TOKENS = Tokens([(WRITE, Caller("writer", True)), (READ, Caller("reader", False))])
 
 
+@pytest.fixture(autouse=True)
+def _no_look_at_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server in this process would look at what thousands of tests have left, at each unload."""
+    for name in ("let_go", "keep"):
+        monkeypatch.setattr(f"torchinf_serve.pool.{name}", lambda: None)
+
+
 class ThreadWorker:
     """A job in a thread: as a process, but fast, and in sight of what a test patches."""
 
