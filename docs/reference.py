@@ -66,7 +66,8 @@ def _help(parent: Any, command: Any, name: str) -> list[str]:
     """The help of a command, and of those below it."""
     import click
 
-    with click.Context(command, info_name=name, parent=parent, max_content_width=WIDTH) as context:
+    shape = {"max_content_width": WIDTH, "help_option_names": ["-h", "--help"]}  # as torchinf does
+    with click.Context(command, info_name=name, parent=parent, **shape) as context:
         if isinstance(command, click.Group):
             below = command.list_commands(context)
             return [

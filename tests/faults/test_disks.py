@@ -165,8 +165,8 @@ def test_a_store_of_another_user_is_exit_6_and_names_the_path(
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o755)
-    for path in (tmp_path, *tmp_path.parents[:3]):
-        if path.name.startswith(("pytest", "test", "tmp")) and path != path.parent:
+    for path in (tmp_path, *tmp_path.parents[:4]):  # one more where workers share the tests
+        if path.name.startswith(("popen", "pytest", "test", "tmp")) and path != path.parent:
             mode = path.stat().st_mode
             os.chmod(path, 0o755)
             request.addfinalizer(lambda path=path, mode=mode: os.chmod(path, mode))
