@@ -27,7 +27,7 @@ from torchinf_core.store.layout import (
     Layout,
     name_of,
 )
-from torchinf_core.store.models import materialise
+from torchinf_core.store.models import materialise, recount
 from torchinf_core.store.prepare import UnknownLayoutError, check_version, write_version
 from torchinf_core.store.reports import Problem
 from torchinf_core.types import Record, StoredFile
@@ -141,6 +141,7 @@ def _restore_blob(layout: Layout, record: Record, file: StoredFile) -> bool:
         if hash_file(scratch) != (file.sha256, file.size):
             return False
         add_blob(layout, scratch, file.sha256)
+        recount(layout, file.sha256)
         return True
     finally:
         os.close(fd)
