@@ -168,7 +168,7 @@ def tests(session: nox.Session) -> None:
     # The server is asked five thousand strange things here, and a few hundred elsewhere.
     examples = os.environ.get("TORCHINF_SCHEMA_EXAMPLES", "5000")
     # A file's tests share servers and models, so they stay together.
-    workers = str(min(os.cpu_count() or 1, 4))
+    workers = str(min(os.cpu_count() or 1, 2))  # each grows to 2.5 GB, with its frameworks
     session.run(
         *("pytest", "-n", workers, "--dist", "loadfile", *session.posargs),
         env={"TORCHINF_SCHEMA_EXAMPLES": examples},
