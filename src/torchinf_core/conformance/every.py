@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -226,6 +227,12 @@ class Conformance:
             implementations(self.plugin)
         except PluginContractError as error:
             raise self.broken(str(error)) from None
+        for found in implementations(self.plugin):
+            inner = f"{self.module}.{found.attribute}"
+            package = isinstance(self.plugin, ModuleType) and hasattr(self.plugin, "__path__")
+            hides = package and find_spec(inner) is not None
+            taken = f"importing {inner} puts that module in the place of the hook"
+            self.require(not hides, taken, "Give the module another name than the hook's.")
 
     def test_importing_is_light(self) -> None:
         """Move the import into the function that needs it."""

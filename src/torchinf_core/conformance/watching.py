@@ -98,6 +98,7 @@ def watching(own: str = "") -> Iterator[Watch]:
     """
     _install()
     watch = Watch()
+    before = dict(vars(sys.modules[own])) if own in sys.modules else {}
     hidden = _hide(own)
     statement, function = builtins.__import__, importlib.import_module
     builtins.__import__ = _noting(statement, watch)
@@ -108,7 +109,7 @@ def watching(own: str = "") -> Iterator[Watch]:
     finally:
         _watches.remove(watch)
         builtins.__import__, importlib.import_module = statement, function
-        _put_back(own, hidden)
+        _put_back(own, hidden, before)
 
 
 @contextmanager
@@ -175,8 +176,11 @@ def _hide(own: str) -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in names}
 
 
-def _put_back(own: str, hidden: dict[str, ModuleType]) -> None:
-    """The inner modules as they were, and what leads to them: an import also sets an attribute."""
+def _put_back(own: str, hidden: dict[str, ModuleType], before: dict[str, Any]) -> None:
+    """The inner modules as they were, and what leads to them: an import also sets an attribute.
+
+    Such an attribute may have taken the place of a function of the same name.
+    """
     anew = _hide(own)
     sys.modules.update(hidden)
     for name in anew.keys() | hidden.keys():
@@ -185,6 +189,8 @@ def _put_back(own: str, hidden: dict[str, ModuleType]) -> None:
             setattr(sys.modules[parent], leaf, hidden[name])
         elif parent in sys.modules:
             vars(sys.modules[parent]).pop(leaf, None)
+        if parent == own and leaf in before:
+            setattr(sys.modules[own], leaf, before[leaf])
 
 
 def _text(value: Any) -> str:

@@ -94,6 +94,6 @@ def architecture(artifact: Artifact, ref: ModelRef, host: Host) -> Architecture:
 @hookimpl
 def commands(app: typer.Typer) -> None:
     """``torchinf hub capture NAME``."""
-    from torchinf_hub.commands import capture_command
+    from torchinf_hub.command import capture_command
 
     app.command("capture")(capture_command)
