@@ -11,6 +11,17 @@ from typing import Any
 
 import pytest
 
+# Content has no place in a test's name: it may hold the time (gzip writes it down), and two
+# processes that run the suite together would not know each other's tests.
+NAMED_BYTES = 16
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A case that is content is named by its size; everything else as pytest does."""
+    if isinstance(val, bytes) and len(val) > NAMED_BYTES:
+        return f"{len(val)} bytes"
+    return None
+
 
 class OutsideConnectionError(AssertionError):
     """A test tried to reach something that is not this machine."""

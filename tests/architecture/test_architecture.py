@@ -121,3 +121,8 @@ def test_the_check_for_names_would_notice_one() -> None:
 def test_no_module_is_a_drawer_for_everything() -> None:
     drawers = {"utils", "util", "helpers", "helper", "base", "common", "misc"}
     assert [ids(p) for p in MODULES + PLUGIN_MODULES if p.stem in drawers] == []
+
+
+def test_no_test_is_named_by_its_content(request: pytest.FixtureRequest) -> None:
+    """Two processes run the suite together, so each must give every test the same name."""
+    assert [item.nodeid for item in request.session.items if item.nodeid.count("\\x") > 16] == []
