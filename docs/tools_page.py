@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rendering import MADE, call, markdown, members, one_paragraph, value
 
 from torchinf_core import pytest_plugin, testing
-from torchinf_core.conformance import Conformance
+from torchinf_core.conformance.checking import Checking
 from torchinf_core.testing import faults
 from torchinf_core.testing.__main__ import _parser
 
@@ -72,7 +72,7 @@ def tools_page() -> str:
         *("## forward", f"```python\nforward{call(testing.forward)}\n```"),
         markdown(testing.forward.__doc__ or ""),
         *("## Conformance", OF_A_KIT),
-        members("self", Conformance, only=IN_A_TEST),
+        members("self", Checking, only=IN_A_TEST),
         SERVED,
     ]
     return "\n\n".join([*parts, ""])

@@ -98,9 +98,12 @@ def ask(host, registry, name, wanted):
         raise AccessDeniedError(f"{url} sends for a token to a realm that is not https")
     given = host.http.get(realm.geturl(), params=words).raise_for_status()
     try:
-        token = given.json().get("token") or given.json().get("access_token") or ""
-    except (ValueError, AttributeError):
-        raise SourceError(f"{realm.hostname} gave something that is no token") from None
+        told = given.json()
+        token = told.get("token") or told.get("access_token")
+    except (ValueError, AttributeError, RecursionError):
+        token = None
+    if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+        raise SourceError(f"{realm.hostname} gave something that is no token")
     answer = host.http.get(url, headers={"accept": ACCEPT, "authorization": f"Bearer {token}"})
     if answer.status_code in (401, 403):
         hint = f"put a login for {realm.hostname} into ~/.netrc"

@@ -89,3 +89,21 @@ def runtime_kit(plugin: Callable[..., ModuleType]) -> Callable[..., type[Conform
         return Kit
 
     return make
+
+
+@pytest.fixture
+def wrapper_kit(plugin: Callable[..., ModuleType]) -> Callable[..., type[Conformance]]:
+    """The kit of wrappers whose user has a mirror and trusts."""
+
+    def make(text: str) -> type[Conformance]:
+        class Kit(Conformance):
+            name = "menagerie"
+            settings: ClassVar[dict[str, object]] = {
+                "mirror": "https://mirror.example",
+                "trusted": ["kit"],
+            }
+
+        Kit.plugin = plugin(text)
+        return Kit
+
+    return make

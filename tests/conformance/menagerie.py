@@ -172,6 +172,46 @@ class Line(Predictor):
 '''
 
 
+WRAPPERS = '''
+"""Wrappers that change what they may, and only where their user says so."""
+
+from dataclasses import replace
+
+from torchinf_core import AccessDeniedError, Host, hookimpl
+
+
+@hookimpl(wrapper=True)
+def resolve(host):
+    plan = yield
+    with Host(host.settings, "menagerie") as own:
+        mirror = own.setting("mirror")
+    if not mirror:
+        return plan
+    moved = (replace(file, url=f"{mirror}/{file.path}") for file in plan.files)
+    return replace(plan, files=tuple(moved), notes=(*plan.notes, "from the mirror"))
+
+
+@hookimpl(wrapper=True)
+def fetch(plan, host):
+    with Host(host.settings, "menagerie") as own:
+        if not own.setting("mirror"):
+            raise AccessDeniedError("no mirror is set")
+    try:
+        done = yield
+    except Exception as error:
+        host.log.warning("%s failed: %s", plan.ref, error)
+        raise
+    return done
+
+
+@hookimpl(wrapper=True)
+def trusts(record, host):
+    trusted = yield
+    with Host(host.settings, "menagerie") as own:
+        return trusted or record.source in (own.setting("trusted") or ())
+'''
+
+
 class Server:
     """What the menagerie answers."""
 

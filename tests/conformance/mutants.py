@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.conformance.menagerie import FETCH, RUNTIME, SOURCE
+from tests.conformance.menagerie import FETCH, RUNTIME, SOURCE, WRAPPERS
 
 FETCHING = SOURCE + FETCH
 LEAVING = FETCHING.replace('plan.ref.locator == "hare"', "plan.files")
@@ -341,5 +341,44 @@ MUTANTS = [
         RUNTIME,
         '(folder / "fast.line").write_bytes(artifact.path(artifact.files[0]).read_bytes())',
         "pass",
+    ),
+    # wrappers
+    Mutant(
+        "wrapped_plans_keep_their_digests",
+        WRAPPERS,
+        'url=f"{mirror}/{file.path}")',
+        'url=f"{mirror}/{file.path}", sha256=None)',
+    ),
+    Mutant(
+        "wrapped_plans_keep_their_digests",
+        WRAPPERS,
+        "        return plan\n",
+        "        return None\n",
+    ),
+    Mutant("wrapped_plans_keep_their_digests", WRAPPERS, "{mirror}/{file.path}", "ftp://mirror"),
+    Mutant(
+        "wrapped_plans_keep_their_digests",
+        WRAPPERS,
+        "    plan = yield\n",
+        "    try:\n        plan = yield\n    except Exception:\n        return None\n",
+        "a missing model is nothing",
+    ),
+    Mutant("wrapped_fetches_tell_what_was_done", WRAPPERS, "return done", "return True"),
+    Mutant("wrapped_fetches_tell_what_was_done", WRAPPERS, "return done", "return None"),
+    Mutant(
+        "wrapped_fetches_tell_what_was_done", WRAPPERS, "        raise\n", "        return True\n"
+    ),
+    Mutant(
+        "wrapped_fetches_tell_what_was_done",
+        WRAPPERS,
+        "raise AccessDenied",
+        "raise PermissionError #",
+    ),
+    Mutant(
+        "wrappers_trust_nothing_unasked",
+        WRAPPERS,
+        "or ())\n",
+        'or ("kit",))\n',
+        "without a setting",
     ),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.conformance.menagerie import FETCH, RUNTIME, SOURCE
+from tests.conformance.menagerie import FETCH, RUNTIME, SOURCE, WRAPPERS
 
 from torchinf_core.conformance import Conformance, run, sentences
 
@@ -16,12 +16,13 @@ def outcomes(kit: type[Conformance]) -> dict[str, str]:
 
 
 def test_good_plugins_keep_every_sentence_and_all_of_them_are_checked(
-    source_kit: Kit, runtime_kit: Kit
+    source_kit: Kit, runtime_kit: Kit, wrapper_kit: Kit
 ) -> None:
     verdicts = [
         *run(source_kit(SOURCE)),
         *run(source_kit(SOURCE + FETCH)),
         *run(runtime_kit(RUNTIME)),
+        *run(wrapper_kit(WRAPPERS)),
     ]
     wrong = [f"{v.check}: {v.happened}" for v in verdicts if v.outcome == "broken"]
     assert not wrong

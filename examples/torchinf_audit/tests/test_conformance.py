@@ -1,4 +1,6 @@
-"""The plugins keep the contract of every plugin; what their wrappers do, the other tests show."""
+"""The plugins keep the contract of wrappers; what their users see, the other tests show."""
+
+from typing import ClassVar
 
 import torchinf_audit
 import torchinf_mirror
@@ -11,8 +13,14 @@ class TestAudit(Conformance):
 
     plugin = torchinf_audit
 
+    def setup_method(self):
+        """Its user has a log."""
+        super().setup_method()
+        self.settings = {"log": str(self.home / "audit.jsonl")}
+
 
 class TestMirror(Conformance):
     """The wrapper of resolve."""
 
     plugin = torchinf_mirror
+    settings: ClassVar = {"url": "https://mirror.example/models"}

@@ -107,7 +107,11 @@ def test_a_realm_without_tls_is_not_asked():
         resolve(answer)
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"[]"])
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>", b"[]", b"{}", b'{"token": 5}', b'{"token": "a\\nb"}', b"[" * 100_000],
+    ids=["html", "list", "nothing", "number", "two lines", "deep"],
+)
 def test_what_is_no_token_is_refused(content):
     def answer(request):
         if request.url.host == "tokens.invalid":

@@ -79,6 +79,8 @@ class SourceHooks:
         * A reference that the source can't have is a :class:`RefError` or
           :class:`ModelNotFoundError`.  [strange_references_are_errors]
         * Tokens and passwords are in no plan and in no message.  [secrets_stay_secret]
+        * A wrapper gives a plan for the same reference, and its files have the digests
+          that they had; or it raises an error.  [wrapped_plans_keep_their_digests]
 
         Args:
             ref: the parsed reference.
@@ -105,7 +107,7 @@ class SourceHooks:
 
         A wrapper runs around the whole transfer, also the core's: its ``yield`` gives
         True where the owner wrote the files and False where the core transferred them,
-        or raises what went wrong.  It returns what it got.
+        or raises what went wrong.
 
         The core hashes, checks and publishes what was written afterwards.
 
@@ -114,6 +116,8 @@ class SourceHooks:
         * Nothing is written outside ``into``.  [fetch_stays_inside]
         * True means done; False leaves all work to the core, and nothing was written.
           [fetch_tells_what_it_did]
+        * A wrapper returns what it got, and lets pass what was raised.
+          [wrapped_fetches_tell_what_was_done]
 
         Args:
             plan: what ``resolve`` returned.
@@ -205,6 +209,7 @@ class SourceHooks:
 
         * Without a setting of the user nothing is trusted, whatever the model says of
           itself.  [nothing_is_trusted_unasked]
+        * Nor does a wrapper trust what it was not asked to.  [wrappers_trust_nothing_unasked]
 
         Args:
             record: of the stored model.

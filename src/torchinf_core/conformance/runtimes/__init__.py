@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from torchinf_core.conformance.every import shown
+from torchinf_core.conformance.checking import shown
 from torchinf_core.conformance.runtimes.bidding import BiddingConformance
 from torchinf_core.conformance.runtimes.loading import LoadingConformance
 from torchinf_core.conformance.storing import stored_files

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from torchinf_core.conformance.checking import shown
 from torchinf_core.conformance.contract import NotChecked
-from torchinf_core.conformance.every import shown
 from torchinf_core.conformance.runtimes.trying import Trying
 from torchinf_core.runtimes import Artifact, Claim
 

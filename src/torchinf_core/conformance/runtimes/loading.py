@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from torchinf_core.conformance.checking import meant, shown
 from torchinf_core.conformance.contract import NotChecked
-from torchinf_core.conformance.every import meant, shown
 from torchinf_core.conformance.runtimes.trying import Trying, error_of
 from torchinf_core.conformance.storing import artifact_of
 from torchinf_core.errors import DeviceError, LoadError

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from torchinf_core.conformance.checking import shown
 from torchinf_core.conformance.contract import NotChecked
-from torchinf_core.conformance.every import Conformance, shown
+from torchinf_core.conformance.every import Conformance
 from torchinf_core.conformance.storing import artifact_of
 from torchinf_core.plugins.results import check_claim
 from torchinf_core.predicting.predictor import Predictor

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from torchinf_core.conformance.answering import Wire
+from torchinf_core.conformance.checking import shown
 from torchinf_core.conformance.contract import NotChecked
-from torchinf_core.conformance.every import shown
 from torchinf_core.conformance.sources.failing import FailingConformance
 from torchinf_core.conformance.storing import artifact_of, artifact_of_plan
 from torchinf_core.plugins.results import check_architecture, check_hits

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torchinf_core.conformance.answering import Wire, falsified, nonsense
-from torchinf_core.conformance.every import meant, shown
+from torchinf_core.conformance.checking import meant, shown
 from torchinf_core.conformance.sources.resolving import ResolveConformance
 from torchinf_core.errors import (
     AccessDeniedError,

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from torchinf_core.conformance.answering import Wire
+from torchinf_core.conformance.checking import shown
 from torchinf_core.conformance.contract import NotChecked
-from torchinf_core.conformance.every import Conformance, shown
+from torchinf_core.conformance.every import Conformance
 from torchinf_core.conformance.watching import not_watching
 from torchinf_core.errors import (
     ModelNotFoundError,
