@@ -367,4 +367,7 @@ def test_a_remote_that_fails_is_named_and_this_machine_does_its_work(
     machine.install("bad", f"@hookimpl\ndef remote(app, server): {body}\n")
     used = machine.run("--server", "http://127.0.0.1:9", "list", TORCHINF_DISABLE="serve")
     named(used, "remote", said)
+    state = state_of(machine)
+    assert state["state"] == "limited"
+    assert "the plugin 'bad' failed in remote" in state["problem"]
     check_core(machine)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from torchinf_core.errors import PluginConflictError, TorchinfError
 from torchinf_core.plugins.boundary import guarded
+from torchinf_core.plugins.implementations import Implementation
 from torchinf_core.plugins.loading import Loaded
 from torchinf_core.settings import Settings
 
@@ -40,16 +40,8 @@ def mount(
             if item.hook != "commands":
                 continue
             own = type(app)(name=name, no_args_is_help=True)
-            arguments = [own] if inspect.signature(item.function).parameters else []
             try:
-                guarded(
-                    partial(item.function, *arguments),
-                    owner=plugin.entry,
-                    hook="commands",
-                    about="its commands",
-                    settings=Settings(),
-                    authors={},
-                )
+                _fill(own, plugin, item)
             except TorchinfError as error:
                 problems[name] = error
                 if name not in names:
@@ -66,6 +58,32 @@ def mount(
             elif own.registered_commands or own.registered_groups:
                 app.add_typer(own)
     return problems
+
+
+def failing_remotes(app: typer.Typer, plugins: Iterable[Loaded]) -> dict[str, TorchinfError]:
+    """Plugin → why it can't add commands that ask a server; no server is asked for that."""
+    problems: dict[str, TorchinfError] = {}
+    for plugin in plugins:
+        for item in plugin.implementations:
+            if item.hook == "remote":
+                try:
+                    _fill(type(app)(), plugin, item)
+                except TorchinfError as error:
+                    problems[plugin.entry.name] = error
+    return problems
+
+
+def _fill(app: typer.Typer, plugin: Loaded, item: Implementation) -> None:
+    """Let a plugin add its commands to ``app``."""
+    offered = {"app": app, "server": "https://server.invalid"}
+    guarded(
+        partial(item.function, **{name: offered[name] for name in item.parameters}),
+        owner=plugin.entry,
+        hook=item.hook,
+        about="its commands",
+        settings=Settings(),
+        authors={},
+    )
 
 
 def _stand_in(app: typer.Typer, name: str, error: TorchinfError) -> None:

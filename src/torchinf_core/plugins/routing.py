@@ -28,7 +28,7 @@ from torchinf_core.plugins.calling import call_one, call_owner
 from torchinf_core.plugins.discovery import EntryPoint, find_entry_points
 from torchinf_core.plugins.fetching import fetch, tokens
 from torchinf_core.plugins.loading import PluginState, limited, sort_out
-from torchinf_core.plugins.mounting import mount
+from torchinf_core.plugins.mounting import failing_remotes, mount
 from torchinf_core.plugins.results import (
     check_architecture,
     check_hits,
@@ -209,7 +209,7 @@ class Plugins:
     def examined(self, app: typer.Typer, taken: Collection[str]) -> tuple[PluginState, ...]:
         """As :meth:`states`, once each plugin was asked for its commands by :meth:`mount`."""
         self.mount(app, taken)
-        wrong = self._mount_problems
+        wrong = failing_remotes(app, self._loaded().loaded.values()) | self._mount_problems
         return tuple(
             limited(state, wrong[state.name]) if state.usable and state.name in wrong else state
             for state in self.states()
