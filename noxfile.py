@@ -92,6 +92,8 @@ NOT_ON_ANY_PYTHON = [
         "plugins/torchinf_onnx/tests/test_predicting.py::test_a_torch_tensor_is_answered_with_one",
         "plugins/torchinf_hub/tests/test_plans.py::test_the_user_is_told_what_is_missing_and_what_is_left_open",
         "tests/isolation/test_hostile_plugins.py::test_a_runtime_that_fails_to_bid_is_named_and_the_others_are_asked",
+        "tests/conformance/test_good_plugins.py",
+        "tests/conformance/test_mutants.py::test_a_mutant_is_caught_by_exactly_its_check[architecture_",
         # dataclasses of Python 3.13 compile an empty function
         "tests/frozen/test_frozen.py::test_a_class_costs_one_compilation_when_it_is_used",
     )
