@@ -25,6 +25,18 @@ def resolve(ref, host):
 """
 
 
+WRAPPER = """
+from torchinf_core import hookimpl
+
+@hookimpl(wrapper=True)
+def fetch(plan):
+    try:
+        return (yield)
+    except Exception:
+        return False
+"""
+
+
 def torchinf(*words: str, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", "torchinf_core", *words],
@@ -69,6 +81,19 @@ def test_check_plugin_tells_programs_all_of_it_in_json(plugin: Path) -> None:
     broken = [check["check"] for check in document["checks"] if check["outcome"] == "broken"]
     assert broken == ["importing_is_light", "strange_answers_are_errors"]
     assert sum(document["counts"].values()) == len(document["checks"])
+
+
+def test_check_plugin_looks_at_wrappers_and_at_no_hook_that_there_is_not(plugin: Path) -> None:
+    (plugin / "site/torchinf_zoo.py").write_text(WRAPPER)
+    done = torchinf("check-plugin", "zoo", "--json", cwd=plugin, status=9)
+    document = json.loads(done.stdout.splitlines()[0])
+    outcomes = {check["check"]: check["outcome"] for check in document["checks"]}
+    assert outcomes == {
+        "hooks_are_well_formed": "kept",
+        "importing_is_light": "kept",
+        "importing_does_nothing": "kept",
+        "wrapped_fetches_tell_what_was_done": "broken",
+    }
 
 
 def test_check_plugin_says_quietly_whether_anything_is_broken(plugin: Path) -> None:

@@ -73,11 +73,11 @@ def check_plugin_command(
     Nothing is asked over a network: what needs a server's answers is not checked here, but
     by the plugin's own tests.
     """
-    kits, hooks = _kits(name)
+    kits = _kits(name)
     verdicts: dict[str, Verdict] = {}
     for kit in kits:
         for verdict in _quietly(kit):
-            if verdict.hook and verdict.hook not in hooks:
+            if verdict.outcome == "not there":
                 continue
             verdicts.setdefault(verdict.check, verdict)
             if not (as_json or quiet) and verdicts[verdict.check] is verdict:
@@ -96,8 +96,8 @@ def check_plugin_command(
         )
 
 
-def _kits(name: str) -> tuple[list[type[Conformance]], set[str]]:
-    """The kits for what a plugin is, and the hooks that it implements."""
+def _kits(name: str) -> list[type[Conformance]]:
+    """The kits for what a plugin is."""
     from torchinf_core.conformance import Conformance, RuntimeConformance, SourceConformance
 
     entry = _entry(name)
@@ -109,7 +109,7 @@ def _kits(name: str) -> tuple[list[type[Conformance]], set[str]]:
     if "claim" in hooks:
         bases.append(RuntimeConformance)
     answers = {"plugin": plugin, "name": name}
-    return [type("Kit", (base,), answers) for base in bases or [Conformance]], hooks
+    return [type("Kit", (base,), answers) for base in bases or [Conformance]]
 
 
 def _quietly(kit: type[Conformance]) -> Iterator[Verdict]:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from unittest.mock import patch
 
 from torchinf_core.conformance.answering import Respond, Wire
-from torchinf_core.conformance.contract import ContractBroken, NotChecked, sentences
+from torchinf_core.conformance.contract import ContractBroken, NotChecked, NotThere, sentences
 from torchinf_core.conformance.watching import Watch, unconnected, watching
 from torchinf_core.errors import PluginContractError, TorchinfError
 from torchinf_core.host import Host
@@ -149,7 +149,7 @@ class Checking:
         """One hook, or the check is skipped."""
         found = self.hooks().get(name)
         if found is None:
-            raise NotChecked(f"it does not implement {name}")
+            raise NotThere(f"it does not implement {name}")
         return found
 
     def call(

@@ -44,6 +44,10 @@ class NotChecked(SkipTest):
     """A check that says nothing of this plugin, and why; test runners show it as skipped."""
 
 
+class NotThere(NotChecked):
+    """The plugin has no such hook, or no such wrapper."""
+
+
 @cache
 def sentences() -> dict[str, Sentence]:
     """Name of a check → its sentence, in the order of the hooks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torchinf_core.conformance.answering import RespondFailed
-from torchinf_core.conformance.contract import ContractBroken, NotChecked, sentences
+from torchinf_core.conformance.contract import ContractBroken, NotChecked, NotThere, sentences
 from torchinf_core.conformance.every import Conformance
 from torchinf_core.frozen import dataclass
 
@@ -18,7 +18,8 @@ class Verdict:
         check: name of the check.
         hook: whose contract it is about, or ``""`` for that of every plugin.
         sentence: of the contract.
-        outcome: ``kept``, ``broken`` or ``not checked``.
+        outcome: ``kept``, ``broken``, ``not checked`` or, where the plugin has no such
+            hook or wrapper, ``not there``.
         happened: what broke it, or why it was not checked.
         mend: what to do about that, or ``""``.
     """
@@ -46,6 +47,8 @@ def _outcome(kit: type[Conformance], method: str) -> tuple[str, str, str]:
     checks.setup_method()
     try:
         getattr(checks, method)()
+    except NotThere as reason:
+        return "not there", str(reason), ""
     except NotChecked as reason:
         return "not checked", str(reason), ""
     except ContractBroken as broken:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import pluggy
 
 from torchinf_core.conformance.checking import Checking, meant, shown
-from torchinf_core.conformance.contract import NotChecked
+from torchinf_core.conformance.contract import NotThere
 from torchinf_core.conformance.storing import artifact_of
 from torchinf_core.errors import ModelNotFoundError, NetworkError
 from torchinf_core.hookspecs import Hooks
@@ -87,7 +87,7 @@ class Wrapping(Checking):
         """What the plugin's wrapper makes of a hook of another plugin, or its exception."""
         found = self.hooks(wrappers=True).get(hook)
         if found is None:
-            raise NotChecked(f"it does not wrap {hook}")
+            raise NotThere(f"it does not wrap {hook}")
         manager = pluggy.PluginManager("torchinf")
         manager.add_hookspecs(Hooks)
         manager.register(SimpleNamespace(**{found.attribute: found.function}))
