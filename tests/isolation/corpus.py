@@ -16,6 +16,13 @@ PLAN = (
 GOOD = SOURCES + SEARCH + PLAN
 
 
+def published(url: str, sha256: str) -> str:
+    """The source ``good``, which publishes the digest of its only file."""
+    file = f"RemoteFile('w.bin', {url!r}, sha256={sha256!r})"
+    source = SOURCES.replace("'bad'", "'good'")
+    return f"{source}{SEARCH}@hookimpl\ndef resolve(ref): return Plan(ref, 'x', ({file},))\n"
+
+
 def resolving(body: str) -> str:
     """A source whose ``resolve`` does this."""
     return f"{SOURCES}{SEARCH}@hookimpl\ndef resolve(ref):\n    {body}\n"

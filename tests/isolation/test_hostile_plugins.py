@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from torchinf_core.testing import Hub
 
 if TYPE_CHECKING:
     from conftest import Machine
@@ -158,6 +161,34 @@ def test_a_plan_that_a_wrapper_spoils_names_the_wrapper_too(machine: Machine) ->
     used = machine.run("download", "good:x")
     assert (used.returncode, used.stdout) == (9, "")
     assert "the plugin 'good' of torchinf-good 1.0 (wrapped by bad) is at fault" in used.stderr
+    assert "TORCHINF_DISABLE=good, or what wraps it with TORCHINF_DISABLE=bad" in used.stderr
+
+
+def test_a_wrapper_that_fails_after_the_transfer_is_not_got_around_by_asking_again(
+    machine: Machine,
+) -> None:
+    machine.install(
+        "bad",
+        "@hookimpl(wrapper=True)\ndef fetch():\n    done = yield\n"
+        "    raise OSError('the log is full')\n    return done\n",
+    )
+    with Hub() as hub:
+        url = hub.add("/w.bin", b"weights")
+        machine.install("good", corpus.published(url, hashlib.sha256(b"weights").hexdigest()))
+        for _ in range(2):
+            used = machine.run("download", "good:x")
+            assert (used.returncode, used.stdout) == (9, "")
+            assert "the plugin 'bad' failed in fetch" in used.stderr
+        assert machine.run("download", "good:x", TORCHINF_DISABLE="bad").returncode == 0
+        assert hub.bytes_sent("/w.bin") == len(b"weights")
+
+
+@pytest.mark.parametrize("body", ["yield; return None", "plan = yield; yield; return plan"])
+def test_a_wrapper_that_gives_no_plan_is_named(machine: Machine, body: str) -> None:
+    machine.install("good", corpus.GOOD.replace("'bad'", "'good'"))
+    machine.install("bad", f"@hookimpl(wrapper=True)\ndef resolve():\n    {body}\n")
+    used = machine.run("download", "good:x")
+    assert (used.returncode, used.stdout) == (9, "")
     assert "TORCHINF_DISABLE=good, or what wraps it with TORCHINF_DISABLE=bad" in used.stderr
 
 

@@ -178,6 +178,13 @@ def test_the_owner_is_blamed_for_a_wrong_answer_inside_a_wrapper(
     assert "instead of True or False" in str(caught.value)
 
 
+def test_where_all_files_are_here_the_wrappers_run_alone(site: Site, tmp_path: Path) -> None:
+    module = site.install("audit", AUDIT)
+    site.source("zoo", extra=own("raise ValueError('asked')"))
+    assert site.plugins().fetch(PLAN, tmp_path, SETTINGS, None) is False
+    assert sys.modules[module].seen == ["before", False]
+
+
 # WHAT IS PRINTED
 
 

@@ -194,6 +194,8 @@ def _obtain(
         if file.sha256 is not None and file not in needed
     ]
     if not needed:
+        with store.staging() as into:
+            plugins.fetch(plan, into, settings, None)
         return have
     if settings.offline and not all(file.url.startswith("file:") or file.local for file in needed):
         raise OfflineError(

@@ -42,6 +42,7 @@ def guarded(
     about: str,
     settings: Settings,
     authors: Mapping[int, EntryPoint],
+    wrappers: Sequence[str] = (),
 ) -> T:
     """The result of ``call``, which runs a hook of a plugin and checks what it returned.
 
@@ -53,6 +54,7 @@ def guarded(
         settings: tell the secrets that a message may not hold.
         authors: which plugin the function with a code object of this ``id`` is
             from, so that a failing wrapper is not blamed on the plugin it wraps.
+        wrappers: names of plugins that may have changed what the owner gave.
 
     Raises:
         TorchinfError: that of the plugin, a translated one of httpx, or a
@@ -63,7 +65,10 @@ def guarded(
         with _data_kept_clean():
             result = call()
     except BaseException as error:
-        translated = _translate(error, owner, hook, about, settings, authors)
+        blamed = _blamed(error, authors)
+        hint = _mend(blamed) if blamed else _mend(owner, wrappers)
+        where = f"the plugin {(blamed or owner).name!r} failed in {hook} for {about}"
+        translated = _translate(error, hook, about, settings, where, hint)
         if tracing():
             seconds = time.perf_counter() - started
             trace(owner, hook, seconds, one_line(describe(translated), settings))
@@ -139,16 +144,8 @@ def describe(error: BaseException) -> str:
 
 
 def _translate(
-    error: BaseException,
-    owner: EntryPoint,
-    hook: str,
-    about: str,
-    settings: Settings,
-    authors: Mapping[int, EntryPoint],
+    error: BaseException, hook: str, about: str, settings: Settings, where: str, hint: str
 ) -> BaseException:
-    blamed = _blamed(error, authors) or owner
-    where = f"the plugin {blamed.name!r} failed in {hook} for {about}"
-    hint = _mend(blamed)
     # One that has another for its cause was named here before, for a hook that this one led to.
     named = isinstance(error.__cause__, PluginContractError)
     if isinstance(error, PluginContractError) and not named:

@@ -37,7 +37,8 @@ def call_owner(
     scheme, about = ref
     owner = table.owner(scheme)
     call = table.caller(hook, owner)
-    if wrappers := table.wrapping(hook):
+    wrappers = table.wrapping(hook)
+    if wrappers:
         about += f" (wrapped by {', '.join(wrappers)})"
     with Host(settings, owner.entry.name) as host:
         return guarded(
@@ -47,6 +48,7 @@ def call_owner(
             about=about,
             settings=settings,
             authors=table.authors,
+            wrappers=wrappers,
         )
 
 

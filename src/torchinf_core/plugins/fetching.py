@@ -52,9 +52,12 @@ class _Innermost:
 
 
 def fetch(
-    table: Table, plan: Plan, into: Path, settings: Settings, transfer: Callable[[], None]
+    table: Table, plan: Plan, into: Path, settings: Settings, transfer: Callable[[], None] | None
 ) -> bool:
     """Bring the files of a plan: True when a plugin wrote them, False when ``transfer`` did.
+
+    Without a ``transfer`` all files are in the store: the owner is not asked, and wrappers run
+    around nothing.  None is got around by files that an earlier attempt left there.
 
     Raises:
         PluginContractError: a wrapper returned something else than it got.
@@ -63,7 +66,7 @@ def fetch(
     """
     owner = table.owner(plan.ref.scheme)
     own = next((i for i in owner.implementations if i.hook == "fetch" and not i.wrapper), None)
-    inner = _Innermost(own, transfer)
+    inner = _Innermost(own, transfer) if transfer else _Innermost(None, lambda: None)
     wrappers = table.wrapping("fetch")
     shown = str(plan.ref) + (f" (wrapped by {', '.join(wrappers)})" if wrappers else "")
     with Host(settings, owner.entry.name) as host:

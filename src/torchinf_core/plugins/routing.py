@@ -139,12 +139,13 @@ class Plugins:
         return answerable(table.owner(scheme).entry, table.wrapping(hook))
 
     def fetch(
-        self, plan: Plan, into: Path, settings: Settings, transfer: Callable[[], None]
+        self, plan: Plan, into: Path, settings: Settings, transfer: Callable[[], None] | None
     ) -> bool:
         """True when a plugin wrote the plan's files below ``into``, False when ``transfer`` did.
 
         ``transfer`` is called inside all wrappers where the owner leaves the work to the core;
-        what it raises passes as it is.  Raises else as :meth:`resolve`.
+        what it raises passes as it is.  Raises else as :meth:`resolve`.  It is None where the
+        store has all files: the wrappers run alone then.
         """
         return fetch(self._loaded(), plan, into, settings, transfer)
 
