@@ -62,6 +62,7 @@ MUTANTS = [
     Mutant("sources_are_declared", SOURCE, '("menagerie",), "Beasts"', '("Me!",), "Beasts"'),
     Mutant("sources_are_declared", SOURCE, '("menagerie:cat@1",)', "()"),
     Mutant("sources_are_declared", SOURCE, ", searchable=True", ""),
+    Mutant("sources_are_declared", SOURCE, "@hookimpl\ndef search(", "def search("),
     Mutant("schemes_are_free", SOURCE, '("menagerie",), "Beasts"', '("menagerie", "hf"), "Beasts"'),
     Mutant("examples_are_references", SOURCE, '("menagerie:cat@1",)', '("cat",)'),
     Mutant("examples_are_references", SOURCE, '("menagerie:cat@1",)', '("zoo:cat",)'),
@@ -356,6 +357,12 @@ MUTANTS = [
         "        return None\n",
     ),
     Mutant("wrapped_plans_keep_their_digests", WRAPPERS, "{mirror}/{file.path}", "ftp://mirror"),
+    Mutant(
+        "wrapped_plans_keep_their_digests",
+        WRAPPERS,
+        "replace(plan, ",
+        'replace(plan, ref=replace(plan.ref, locator="other"), ',
+    ),
     Mutant(
         "wrapped_plans_keep_their_digests",
         WRAPPERS,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from tests.conformance.menagerie import SOURCE
+from tests.conformance.menagerie import SOURCE, WRAPPERS
 
 from torchinf_core.conformance import (
     Conformance,
@@ -159,3 +159,52 @@ def test_a_question_without_a_good_answer_is_a_mistake(
     verdict = next(verdict for verdict in run(kit) if verdict.check == check)
     assert verdict.outcome == "broken"
     assert message in verdict.happened
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "message"),
+    [("plugin", "torchinf_zoo", "is a text; it is the module"), ("settings", "index", "is a dict")],
+)
+def test_an_answer_of_the_wrong_type_is_a_mistake(question: str, answer: str, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        type("TestZoo", (SourceConformance,), {question: answer})
+
+
+def test_what_a_plugin_raises_is_told_with_its_line(source_kit: Kit) -> None:
+    text = SOURCE.replace("    index = host.http", "    1 / 0\n    index = host.http", 1)
+    kit = source_kit(text)
+    line = text.split("1 / 0")[0].count("\n") + 1
+    broken = {v.check: v.happened for v in run(kit) if v.outcome == "broken"}
+    assert f"torchinf_menagerie0.py, line {line})" in broken["resolve_gives_a_plan"]
+
+
+# WRAPPERS
+
+
+def test_a_wrapper_may_refuse_what_its_settings_forbid(wrapper_kit: Kit) -> None:
+    kit = wrapper_kit(WRAPPERS.replace("        return plan\n", "        pass\n").replace(
+        "    moved = ", "    raise AccessDeniedError('not allowed')\n    moved = "
+    ))  # fmt: skip
+    assert [v.happened for v in run(kit) if v.outcome == "broken"] == []
+
+
+def test_a_wrapper_that_asks_for_settings_is_tried_with_some(wrapper_kit: Kit) -> None:
+    kit = wrapper_kit(WRAPPERS)
+    kit.settings = {}
+    found = {v.check: v.outcome for v in run(kit)}
+    assert found["wrapped_plans_keep_their_digests"] == "not checked"
+    assert found["wrapped_fetches_tell_what_was_done"] == "not checked"
+    kit.__test__ = True
+    broken = {v.check: v.happened for v in run(kit) if v.outcome == "broken"}
+    assert sorted(broken) == [
+        "wrapped_fetches_tell_what_was_done",
+        "wrapped_plans_keep_their_digests",
+    ]
+    assert "has to answer: settings" in broken["wrapped_fetches_tell_what_was_done"]
+
+
+def test_a_wrapper_without_its_settings_is_never_said_to_have_them(wrapper_kit: Kit) -> None:
+    kit = wrapper_kit(WRAPPERS.replace("return plan\n", "return None\n", 1))
+    kit.settings = {}
+    [broken] = [v for v in run(kit) if v.outcome == "broken"]
+    assert broken.happened == "around a good plan, without a setting, it gives None"

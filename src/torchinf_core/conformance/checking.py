@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -62,6 +63,12 @@ class Checking:
                     "@pytest.mark.xfail(reason=...)"
                 )
                 raise TypeError(message)
+        if isinstance(getattr(cls, "plugin", None), str):
+            raise TypeError(f"{cls.__name__}.plugin is a text; it is the module: import it")
+        for name in ("settings", "environ"):
+            value = getattr(cls, name)
+            if not isinstance(value, (Mapping, property)):
+                raise TypeError(f"{cls.__name__}.{name} is {value!r}; it is a dict")
         if cls.__test__ and not hasattr(cls, "plugin"):
             raise TypeError(f"{cls.__name__} does not say which plugin: plugin = torchinf_...")
 
@@ -71,6 +78,7 @@ class Checking:
         """An empty home and none of the user's variables, until :meth:`teardown_method`."""
         self._stack = ExitStack()
         self._connected = True
+        self._place = ("", "")
         self.home = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self._stack.enter_context(patch.dict(os.environ))
         for variable in [name for name in os.environ if name.startswith(_USER)]:
@@ -100,6 +108,9 @@ class Checking:
         __tracebackhide__ = True
         if holds:
             return
+        error, place = self._place
+        if place and happened.endswith(error):
+            happened += f" ({place})"
         name = next(f.function for f in inspect.stack(0) if f.function.startswith("test_"))
         mend = mend or inspect.getdoc(getattr(self, name)) or ""
         sentence = sentences()[name.removeprefix("test_")]
@@ -196,7 +207,18 @@ class Checking:
         except NotChecked:
             raise
         except Exception as error:  # noqa: BLE001 - to be judged
+            if not meant(error):
+                self._place = shown(error), self._raised_at(error)
             return error
+
+    def _raised_at(self, error: Exception) -> str:
+        """The line of the plugin where it came from."""
+        lines = [
+            f"{frame.f_code.co_filename}, line {line}"
+            for frame, line in walk_tb(error.__traceback__)
+            if frame.f_globals.get("__name__", "").partition(".")[0] == self.package
+        ]
+        return lines[-1] if lines else ""
 
     def unanswered(self, question: str) -> Exception:
         """What is raised where a question has no answer: in tests that is a mistake."""
@@ -209,7 +231,7 @@ def shown(made: object) -> str:
     """What came of a call, for a message."""
     if isinstance(made, BaseException):
         return f"{type(made).__name__}: {str(made)[:300]}"
-    return f"a {type(made).__name__}"
+    return "None" if made is None else f"a {type(made).__name__}"
 
 
 def meant(error: object) -> bool:

@@ -55,7 +55,9 @@ def check_plan(result: object, ref: ModelRef) -> Plan:
     """
     if not isinstance(result, Plan):
         raise _wrong(f"{_kind(result)} instead of a Plan")
-    if getattr(result.ref, "scheme", None) != ref.scheme:
+    if not isinstance(result.ref, ModelRef):
+        raise _wrong(f"a Plan whose ref is {_kind(result.ref)}")
+    if result.ref.scheme != ref.scheme:
         raise _wrong(f"a plan for {result.ref}, not for a {ref.scheme}: reference")
     _check_texts("Plan", result, ("name",))
     _check_texts(

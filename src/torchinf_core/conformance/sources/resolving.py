@@ -129,6 +129,8 @@ class ResolveConformance(Conformance):
         self.require(isinstance(made, tuple), f"sources: {made}")
         told = any(info.searchable for info in made) or "search" not in self.hooks()
         self.require(told, "it has a search, and no SourceInfo says searchable=True")
+        there = "search" in self.hooks() or not any(info.searchable for info in made)
+        self.require(there, "a SourceInfo says searchable=True, and there is no search")
 
     def test_schemes_are_free(self) -> None:
         """Choose another scheme: with both plugins installed neither could be used."""
