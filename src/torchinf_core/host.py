@@ -80,7 +80,8 @@ class Host:
         """The plugin's own setting, or None.
 
         From ``TORCHINF_<PLUGIN>_<KEY>`` (upper case, anything but letters and digits
-        as ``_``), always a text; else from ``[plugins.<plugin>]`` of the settings file.
+        as ``_``), always a text, where that is not empty; else from ``[plugins.<plugin>]``
+        of the settings file.
         """
         return plugin_setting(self.settings, self.plugin, key)
 

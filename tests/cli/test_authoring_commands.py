@@ -111,6 +111,15 @@ def test_check_plugin_says_what_is_wrong_with_one_that_can_not_be_imported(plugi
 def test_check_plugin_suggests_a_name_that_there_is(plugin: Path) -> None:
     done = torchinf("check-plugin", "zo", cwd=plugin, status=3)
     assert "did you mean 'zoo'?" in done.stderr
+    assert "did you mean 'zoo'?" in torchinf("plugins", "zo", cwd=plugin, status=3).stderr
+
+
+def test_check_plugin_says_which_api_a_plugin_is_of(plugin: Path) -> None:
+    (plugin / "site/torchinf_zoo-1.0.dist-info/entry_points.txt").write_text(
+        "[torchinf.v9]\nzoo = torchinf_zoo\n"
+    )
+    done = torchinf("check-plugin", "zoo", cwd=plugin, status=9)
+    assert "another version of the plugin API: torchinf.v9" in done.stderr
 
 
 def test_new_plugin_prints_the_folder_and_says_how_to_go_on(tmp_path: Path) -> None:

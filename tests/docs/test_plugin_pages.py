@@ -213,13 +213,14 @@ def test_the_wrappers_and_the_private_registry_are_those_of_the_examples() -> No
             "torchinf_oci/torchinf_oci.py",
             "torchinf_audit/torchinf_audit.py",
             "torchinf_audit/torchinf_mirror.py",
+            "torchinf_audit/tests/test_conformance.py",
         )
     ]
     shown = []
     for title in ("A private registry with a token", "Wrapping other sources"):
         section = TUTORIAL.split(f"\n## {title}\n")[1].split("\n## ")[0]
         shown += re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    assert len(shown) == 4
+    assert len(shown) == 5
     for block in shown:
         assert any(block in file for file in files), block
     assert (

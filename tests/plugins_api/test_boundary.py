@@ -193,7 +193,10 @@ WRONG = {
         "return Plan(replace(ref, scheme='hf'), 'n', ())",
         "a plan for hf:tiny@1, not for a zoo: reference",
     ),
-    "text for a reference": ("return Plan('zoo:x', 'n', ())", "a plan for zoo:x"),
+    "text for a reference": (
+        "return Plan('zoo:x', 'n', ())",
+        "a Plan whose ref is a value of type str",
+    ),
     "no name": ("return Plan(ref, '', ())", "without a name"),
     "a name that is no text": (
         "return Plan(ref, 7, ())",

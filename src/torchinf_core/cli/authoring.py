@@ -12,7 +12,8 @@ import typer
 
 from torchinf_core.cli import output
 from torchinf_core.cli.options import AsJson, DryRun, Quiet
-from torchinf_core.errors import NotFoundError, PluginContractError, PluginError, UsageError
+from torchinf_core.cli.sources import no_plugin
+from torchinf_core.errors import PluginContractError, PluginError, UsageError
 
 if TYPE_CHECKING:
     from torchinf_core.conformance import Conformance, Verdict
@@ -130,18 +131,21 @@ def _entry(name: str) -> EntryPoint:
 
     Raises:
         NotFoundError: there is none of that name.
+        PluginError: it is for another version of the plugin API.
     """
     from torchinf_core.hookspecs import GROUP
     from torchinf_core.plugins import find_entry_points
 
-    entries = {entry.name: entry for entry in find_entry_points() if entry.group == GROUP}
+    found = find_entry_points()
+    entries = {entry.name: entry for entry in found if entry.group == GROUP}
     if name in entries:
         return entries[name]
-    import difflib
-
-    near = difflib.get_close_matches(name, entries, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "torchinf plugins lists them"
-    raise NotFoundError(f"there is no plugin {name!r}", hint=hint)
+    if groups := [entry.group for entry in found if entry.name == name]:
+        raise PluginError(
+            f"the plugin {name!r} is of another version of the plugin API: {groups[0]}",
+            hint=f"this torchinf has {GROUP}",
+        )
+    raise no_plugin(name, entries)
 
 
 def _imported(entry: EntryPoint) -> object:
@@ -159,9 +163,12 @@ def _imported(entry: EntryPoint) -> object:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        module, _, attribute = entry.value.partition(":")
         raise PluginError(
             f"the plugin {entry.name!r} can't be imported: {describe(error)}",
-            hint=f"python -c 'import {entry.value.partition(':')[0]}' shows where",
+            hint=f"python -c 'from {module} import {attribute}' shows where"
+            if attribute
+            else f"python -c 'import {module}' shows where",
         ) from error
 
 

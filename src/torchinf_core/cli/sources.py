@@ -20,6 +20,8 @@ from torchinf_core.cli.options import (
 from torchinf_core.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from torchinf_core.known import FirstParty
     from torchinf_core.plugins import PluginState
 
@@ -99,7 +101,7 @@ def plugins_command(
     if name is not None:
         rows = [row for row in rows if row["name"] == name]
         if not rows:
-            raise NotFoundError(f"there is no plugin {name!r}", hint="torchinf plugins lists them")
+            raise no_plugin(name, installed)
     if as_json:
         output.document(rows if name is None else rows[0])
     elif name is not None:
@@ -107,6 +109,15 @@ def plugins_command(
             _show_one(row)
     else:
         _show_all(rows)
+
+
+def no_plugin(name: str, there: Collection[str]) -> NotFoundError:
+    """The error for a plugin that there is not, with the one that may be meant."""
+    import difflib
+
+    near = difflib.get_close_matches(name, there, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "torchinf plugins lists them"
+    return NotFoundError(f"there is no plugin {name!r}", hint=hint)
 
 
 def _installed(state: PluginState) -> dict[str, Any]:

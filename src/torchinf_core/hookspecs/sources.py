@@ -105,9 +105,9 @@ class SourceHooks:
         it.  Most sources do not implement it, and the core then transfers the
         plan's URLs itself.
 
-        A wrapper runs around the whole transfer, also the core's: its ``yield`` gives
-        True where the owner wrote the files and False where the core transferred them,
-        or raises what went wrong.
+        A wrapper runs around the whole transfer of each model that is new in the store,
+        also the core's: its ``yield`` gives True where the owner wrote the files and False
+        where the core transferred them or had them all, or raises what went wrong.
 
         The core hashes, checks and publishes what was written afterwards.
 
