@@ -178,6 +178,23 @@ def test_what_a_plugin_raises_is_told_with_its_line(source_kit: Kit) -> None:
     assert f"torchinf_menagerie0.py, line {line})" in broken["resolve_gives_a_plan"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "mend"),
+    [
+        ("@hookimpl\ndef token(", "@hookimpl(wrapper=True)\ndef token(", "result = yield"),
+        ("@hookimpl\ndef resolve", "def resolve", "above both functions"),
+        ("@hookimpl\ndef token", "@hookimpl\nasync def token", "no `async def`"),
+    ],
+)
+def test_hooks_that_can_not_be_called_are_mended_each_in_its_way(
+    old: str, new: str, mend: str, source_kit: Kit
+) -> None:
+    kit = source_kit(SOURCE.replace(old, new))
+    verdict = next(v for v in run(kit) if v.check == "hooks_are_well_formed")
+    assert verdict.outcome == "broken"
+    assert mend in verdict.mend
+
+
 # WRAPPERS
 
 

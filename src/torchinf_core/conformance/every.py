@@ -24,6 +24,15 @@ from torchinf_core.plugins.implementations import implementations
 
 _PLAIN = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
+_MENDS = {
+    "does not yield": "Write `result = yield` once in a wrapper, and return the result.",
+    "can't be wrapped": "Take `wrapper=True` away: this hook is asked of each plugin.",
+    "is async": "Write `def`, and no `async def`: hooks are plain functions.",
+    "without": "Write `@hookimpl` above both functions.",
+    "no hook;": "Write `@hookimpl` above the functions, and name the module as the plugin.",
+}
+"""Part of what is wrong with hooks → how to mend that."""
+
 
 class Conformance(Wrapping):
     """The checks of every plugin; a subclass answers the questions.
@@ -40,7 +49,8 @@ class Conformance(Wrapping):
         try:
             implementations(self.plugin)
         except PluginContractError as error:
-            raise self.broken(str(error)) from None
+            mend = next((mend for part, mend in _MENDS.items() if part in str(error)), "")
+            self.require(False, str(error), mend)
         for found in implementations(self.plugin):
             inner = f"{self.module}.{found.attribute}"
             package = isinstance(self.plugin, ModuleType) and hasattr(self.plugin, "__path__")
