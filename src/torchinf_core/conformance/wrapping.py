@@ -47,6 +47,7 @@ class Wrapping(Checking):
         for user in self._users("resolve"):
             made = self._around("resolve", resolve, user, ref=REF, options={})
             fault = "" if meant(made) else self.outcome(self._fault, made)
+            fault = f"a plan that is refused: {fault}" if isinstance(fault, Exception) else fault
             self.require(not fault, f"around a good plan, {user}, it gives {fault}")
             made = self._around("resolve", missing, user, ref=REF, options={})
             fine = isinstance(made, Plan) or meant(made)
