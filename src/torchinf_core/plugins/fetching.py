@@ -57,7 +57,7 @@ def fetch(
     """Bring the files of a plan: True when a plugin wrote them, False when ``transfer`` did.
 
     Without a ``transfer`` all files are in the store: the owner is not asked, and wrappers run
-    around nothing.  None is got around by files that an earlier attempt left there.
+    around nothing.  So files that an attempt left there, which a wrapper ended, get around none.
 
     Raises:
         PluginContractError: a wrapper returned something else than it got.
