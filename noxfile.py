@@ -198,7 +198,7 @@ def check(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation as a site, into build/site; a warning is an error."""
-    session.install(*editable(), "mkdocs-material>=9.6")
+    session.install(*editable(), "mkdocs-material>=9.6", "pytest>=8,<10")
     session.run("python", "docs/generate.py")
     session.run("python", "docs/reference.py")
     session.run("mkdocs", "build", "--strict")
