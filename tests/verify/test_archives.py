@@ -46,7 +46,7 @@ def zipped(members: Members, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 def zip_special(name: str, content: bytes, mode: int) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("root/real.txt", b"real")
+        archive.writestr("top/real.txt", b"real")
         info = zipfile.ZipInfo(name)
         info.create_system = 3
         info.external_attr = mode << 16
@@ -67,7 +67,7 @@ def tarred(members: Members, form: int = tarfile.PAX_FORMAT) -> bytes:
 def tar_special(name: str, kind: bytes, target: str = "", content: bytes = b"") -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        real = tarfile.TarInfo("root/real.txt")
+        real = tarfile.TarInfo("top/real.txt")
         real.size = 4
         archive.addfile(real, io.BytesIO(b"real"))
         info = tarfile.TarInfo(name)
@@ -107,8 +107,8 @@ def box(tmp_path: Path) -> Box:
     return Box(tmp_path)
 
 
-MEMBERS = [("root/a.txt", b"a" * 70_000), ("root/sub/b.bin", b""), ("root/é.txt", b"e")]
-LONG = [("root/" + "d" * 90 + "/" + "n" * 150, b"long")]
+MEMBERS = [("top/a.txt", b"a" * 70_000), ("top/sub/b.bin", b""), ("top/é.txt", b"e")]
+LONG = [("top/" + "d" * 90 + "/" + "n" * 150, b"long")]
 WAYS: dict[str, Callable[[Members], bytes]] = {
     "zip": zipped,
     "stored zip": lambda members: zipped(members, zipfile.ZIP_STORED),
@@ -140,7 +140,7 @@ def test_a_ustar_tar_splits_long_names_and_they_come_back_whole(box: Box) -> Non
 
 @pytest.mark.parametrize("way", ["zip", "pax tar"])
 def test_leading_components_are_dropped_and_short_paths_left_out(way: str, box: Box) -> None:
-    members = [("pax_header", b"x"), ("./root/a", b"1"), ("root/sub/b", b"2")]
+    members = [("pax_header", b"x"), ("./top/a", b"1"), ("top/sub/b", b"2")]
     assert box.unpack(WAYS[way](members), strip=1) == ["a", "sub/b"]
     assert sorted(path.name for path in box.into.iterdir()) == ["a", "sub"]
 
@@ -149,14 +149,14 @@ def test_a_commit_in_the_global_header_of_a_git_archive_is_no_file(box: Box) -> 
     buffer = io.BytesIO()
     headers = {"comment": "0" * 40}
     with tarfile.open(fileobj=buffer, mode="w", pax_headers=headers) as archive:
-        info = tarfile.TarInfo("root/a")
+        info = tarfile.TarInfo("top/a")
         archive.addfile(info)
     assert box.unpack(buffer.getvalue(), strip=1) == ["a"]
 
 
 def test_directories_alone_make_nothing(box: Box) -> None:
-    assert box.unpack(tar_special("root/empty/", tarfile.DIRTYPE)) == ["root/real.txt"]
-    assert [path.name for path in (box.into / "root").iterdir()] == ["real.txt"]
+    assert box.unpack(tar_special("top/empty/", tarfile.DIRTYPE)) == ["top/real.txt"]
+    assert [path.name for path in (box.into / "top").iterdir()] == ["real.txt"]
 
 
 def test_permissions_and_setuid_bits_are_dropped(box: Box) -> None:
@@ -177,10 +177,10 @@ def test_permissions_and_setuid_bits_are_dropped(box: Box) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        tar_special("root/sub/link", tarfile.SYMTYPE, "../real.txt"),
-        tar_special("root/sub/link", tarfile.SYMTYPE, ".././../root/real.txt"),
-        tar_special("root/sub/link", tarfile.LNKTYPE, "root/real.txt"),
-        zip_special("root/sub/link", b"../real.txt", stat.S_IFLNK | 0o777),
+        tar_special("top/sub/link", tarfile.SYMTYPE, "../real.txt"),
+        tar_special("top/sub/link", tarfile.SYMTYPE, ".././../top/real.txt"),
+        tar_special("top/sub/link", tarfile.LNKTYPE, "top/real.txt"),
+        zip_special("top/sub/link", b"../real.txt", stat.S_IFLNK | 0o777),
     ],
 )
 def test_a_link_to_a_file_of_the_archive_becomes_a_copy(content: bytes, box: Box) -> None:
@@ -212,9 +212,9 @@ def test_a_link_to_a_link_and_a_link_before_its_target_are_followed(box: Box) ->
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, b"zip"])
 def test_any_other_link_is_refused(target: str, kind: bytes, box: Box) -> None:
     if kind == b"zip":
-        content = zip_special("root/link", target.encode(), stat.S_IFLNK | 0o777)
+        content = zip_special("top/link", target.encode(), stat.S_IFLNK | 0o777)
     else:
-        content = tar_special("root/link", kind, target)
+        content = tar_special("top/link", kind, target)
     with pytest.raises(PolicyError, match="link"):
         box.unpack(content)
     assert not box.into.exists()
@@ -265,18 +265,18 @@ def test_copies_for_links_count_as_bytes(box: Box) -> None:
 
 BAD_NAMES = [
     "../evil",
-    "root/../../evil",
+    "top/../../evil",
     "/tmp/evil",
     "//evil",
-    "root/./../..//evil",
+    "top/./../..//evil",
     "..",
-    "root/..",
+    "top/..",
     "C:evil",
     "a\\..\\..\\evil",
-    "root/CON",
-    "root/x.",
-    "root/\x1b[2J",
-    "root/\u202egpj.exe",
+    "top/CON",
+    "top/x.",
+    "top/\x1b[2J",
+    "top/\u202egpj.exe",
     "a" * 300,
     "/".join(["d"] * 100),
     "/".join(["d" * 200] * 30),
@@ -291,7 +291,7 @@ def test_an_unsafe_name_is_refused_and_nothing_is_left(
 ) -> None:
     before = box.outside()
     with pytest.raises(FormatError):
-        box.unpack(WAYS[way]([("root/good", b"x"), (name, b"evil")]), strip=strip)
+        box.unpack(WAYS[way]([("top/good", b"x"), (name, b"evil")]), strip=strip)
     assert box.outside() == before | {"archive"}
     assert not box.into.exists()
 
@@ -324,14 +324,14 @@ def test_members_that_collide_only_once_stripped_are_refused(box: Box) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        tar_special("root/dev", tarfile.CHRTYPE),
-        tar_special("root/dev", tarfile.BLKTYPE),
-        tar_special("root/pipe", tarfile.FIFOTYPE),
-        tar_special("root/sparse", tarfile.GNUTYPE_SPARSE),
-        tar_special("root/?", b"Z"),
-        zip_special("root/dev", b"", stat.S_IFCHR | 0o666),
-        zip_special("root/pipe", b"", stat.S_IFIFO | 0o666),
-        zip_special("root/socket", b"", stat.S_IFSOCK | 0o666),
+        tar_special("top/dev", tarfile.CHRTYPE),
+        tar_special("top/dev", tarfile.BLKTYPE),
+        tar_special("top/pipe", tarfile.FIFOTYPE),
+        tar_special("top/sparse", tarfile.GNUTYPE_SPARSE),
+        tar_special("top/?", b"Z"),
+        zip_special("top/dev", b"", stat.S_IFCHR | 0o666),
+        zip_special("top/pipe", b"", stat.S_IFIFO | 0o666),
+        zip_special("top/socket", b"", stat.S_IFSOCK | 0o666),
     ],
 )
 def test_what_is_no_file_directory_or_link_is_refused(content: bytes, box: Box) -> None:
@@ -494,11 +494,11 @@ def test_an_empty_zip_gives_no_files(box: Box) -> None:
 
 
 def test_what_was_in_the_directory_before_stays_when_an_archive_is_refused(box: Box) -> None:
-    (box.into / "root").mkdir(parents=True)
-    (box.into / "root" / "mine").write_text("mine")
+    (box.into / "top").mkdir(parents=True)
+    (box.into / "top" / "mine").write_text("mine")
     with pytest.raises(FormatError):
-        box.unpack(tarred([("root/new/file", b"x"), ("../evil", b"x")]))
-    assert [path.name for path in (box.into / "root").iterdir()] == ["mine"]
+        box.unpack(tarred([("top/new/file", b"x"), ("../evil", b"x")]))
+    assert [path.name for path in (box.into / "top").iterdir()] == ["mine"]
 
 
 def test_a_file_that_exists_is_not_overwritten(box: Box) -> None:
